@@ -1,0 +1,23 @@
+# How our own code is compiled. llama.cpp keeps its own flags.
+add_library(fakequant_options INTERFACE)
+target_compile_features(fakequant_options INTERFACE cxx_std_20)
+# A contracted multiply-add rounds once where the formats say twice: it would change restored values.
+target_compile_options(fakequant_options INTERFACE
+  -ffp-contract=off -fno-fast-math
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-psabi)
+target_include_directories(fakequant_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(fakequant_options INTERFACE $<$<CONFIG:Release>:-O3>)
+endif()
+if(FAKEQUANT_WERROR)
+  target_compile_options(fakequant_options INTERFACE -Werror)
+endif()
+if(FAKEQUANT_SANITIZE)
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(fakequant_options INTERFACE ${sanitizers} -g)
+  target_link_options(fakequant_options INTERFACE ${sanitizers})
+  target_compile_definitions(fakequant_options INTERFACE FAKEQUANT_SANITIZED=1)
+endif()
+if(FAKEQUANT_FUZZ)
+  target_compile_options(fakequant_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,63 @@
+#include "base/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/text.h"
+
+namespace fakequant {
+
+namespace {
+
+std::string clock_text(double seconds) {
+  auto whole = static_cast<uint64_t>(seconds + 0.5);
+  return whole < 60 ? fmt::format("{} s", whole) : fmt::format("{} min {:02} s", whole / 60, whole % 60);
+}
+
+}  // namespace
+
+Progress::Progress(std::string label, uint64_t total_bytes, Mode mode)
+    : label_(std::move(label)), total_bytes_(total_bytes), mode_(mode), terminal_(isatty(STDERR_FILENO) == 1),
+      start_(Clock::now()) {
+  auto first = terminal_ ? std::chrono::milliseconds(1000) : std::chrono::milliseconds(10000);
+  next_draw_ = (start_ + first).time_since_epoch().count();
+}
+
+Progress::~Progress() {
+  if (drawn_ && terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::advance(uint64_t bytes) {
+  done_bytes_ += bytes;
+  if (mode_ == Mode::silent) return;
+  Clock::time_point now = Clock::now();
+  if (now.time_since_epoch().count() < next_draw_.load(std::memory_order_relaxed)) return;
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || now.time_since_epoch().count() < next_draw_) return;
+  draw(now);
+  auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
+  next_draw_ = (now + pause).time_since_epoch().count();
+}
+
+void Progress::draw(Clock::time_point now) {
+  double seconds = std::chrono::duration<double>(now - start_).count();
+  auto done = static_cast<double>(std::min(done_bytes_.load(), total_bytes_));
+  double share = total_bytes_ == 0 ? 1.0 : done / static_cast<double>(total_bytes_);
+  double left = share > 0 ? seconds * (1 - share) / share : 0;
+  std::string rate = format_bytes(static_cast<uint64_t>(done / seconds));
+  std::string text = fmt::format("{} {:3.0f} %  {}/s  {} left", label_, share * 100, rate, clock_text(left));
+  if (terminal_) {
+    constexpr int kWidth = 24;
+    int filled = static_cast<int>(share * kWidth);
+    fmt::print(stderr, "\r[{:#<{}}{:-<{}}] {}\033[K", "", filled, "", kWidth - filled, text);
+  } else {
+    fmt::print(stderr, "{}\n", text);
+  }
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+}  // namespace fakequant

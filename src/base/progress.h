@@ -1,0 +1,41 @@
+#pragma once
+// Progress of long work on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing under
+// one second. Knows no domain.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace fakequant {
+
+class Progress {
+ public:
+  enum class Mode { automatic, silent };
+
+  // `total_bytes` is the work in all; rates are shown in bytes per second.
+  Progress(std::string label, uint64_t total_bytes, Mode mode);
+  ~Progress();  // clears the bar
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Counts finished work and redraws when it is time. May be called from several threads.
+  void advance(uint64_t bytes);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void draw(Clock::time_point now);
+
+  std::string label_;
+  uint64_t total_bytes_;
+  Mode mode_;
+  bool terminal_;
+  bool drawn_ = false;
+  std::atomic<uint64_t> done_bytes_{0};
+  Clock::time_point start_;
+  std::atomic<Clock::rep> next_draw_;
+  std::mutex mutex_;
+};
+
+}  // namespace fakequant

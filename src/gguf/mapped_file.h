@@ -1,0 +1,30 @@
+#pragma once
+// A file mapped read-only into memory. Knows nothing of GGUF.
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace fakequant {
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  // Throws Error when `path` is missing, unreadable, or not a regular file. An empty file maps to no bytes.
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  int descriptor() const { return descriptor_; }
+
+ private:
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  int descriptor_ = -1;
+};
+
+}  // namespace fakequant

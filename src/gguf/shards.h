@@ -1,0 +1,46 @@
+#pragma once
+// A model as one or more GGUF files: finds all parts of a split model from any one of them.
+
+#include <string>
+#include <vector>
+
+#include "gguf/reader.h"
+
+namespace fakequant {
+
+class Model {
+ public:
+  // Opens the file, and when its name ends in -00001-of-0000N.gguf (any part) and its metadata says it is split, all parts.
+  // Throws Error naming the part that is missing or does not belong (split.no, split.count, split.tensors.count disagree).
+  static Model open(const std::string& path);
+
+  const std::vector<GgufFile>& shards() const { return shards_; }
+  // One entry per tensor over all shards, in file order.
+  struct Located {
+    size_t shard_index;
+    const TensorInfo* info;
+  };
+  const std::vector<Located>& tensors() const { return tensors_; }
+  const TensorInfo* find(std::string_view name) const;
+  std::span<const std::byte> data_of(const Located& tensor) const;
+
+  // general.architecture, or "" when the file has none.
+  std::string architecture() const;
+  uint64_t total_bytes() const;
+  const std::string& path() const;  // as the user gave it
+
+ private:
+  std::string path_;
+  std::vector<GgufFile> shards_;
+  std::vector<Located> tensors_;
+};
+
+// The names of the parts of a split model: ("dir/a-00002-of-00003.gguf") gives the three, in order; a name
+// without that ending gives itself alone.
+std::vector<std::string> shard_names(const std::string& path);
+
+// Names for `count` output parts: out.gguf becomes out-00001-of-00003.gguf; a name that already has the right ending is used as it is.
+// Throws Error when it has the ending of another count.
+std::vector<std::string> shard_output_names(const std::string& path, size_t count);
+
+}  // namespace fakequant
