@@ -1,0 +1,46 @@
+#pragma once
+// How often each 16-bit code occurs: everything about an F16 or BF16 tensor follows from one pass of
+// counting.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "analysis/half_bits.h"
+#include "analysis/precision.h"
+#include "analysis/value_statistics.h"
+
+namespace fakequant {
+
+// Exact counts of all 65,536 codes, at most 2^64 - 1 values. About 512 KiB, allocated at once: keep one per
+// thread. Merging is exact in any order, so everything derived has the same bits for any number of threads.
+class CodeCounts {
+ public:
+  static constexpr size_t kCodeCount = 65536;
+
+  CodeCounts();
+
+  void add(std::span<const uint16_t> codes);
+  void merge(const CodeCounts& other);
+  void clear();
+
+  uint64_t count_of(uint16_t code) const;
+
+  // The statistics of the values that the codes stand for; subnormals are those of `type`. Counts and
+  // extremes equal ValueStatistics::add of the decoded values exactly, moments up to rounding.
+  ValueStatistics statistics(HalfType type) const;
+  // Exactly PrecisionNeeds::add of the decoded values.
+  PrecisionNeeds precision_needs(HalfType type) const;
+  uint64_t distinct_count() const;
+
+ private:
+  static constexpr size_t kTableCount = 2;
+  void spill();
+
+  std::vector<uint32_t>
+      tables_;  // kTableCount counters per code, side by side in turn; spilled before they overflow
+  std::vector<uint64_t> spilled_;  // empty until the first spill
+  uint64_t pending_ = 0;           // values in tables_
+};
+
+}  // namespace fakequant
