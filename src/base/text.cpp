@@ -65,7 +65,7 @@ std::string format_bytes(uint64_t bytes) {
 
 std::string format_count(uint64_t count) {
   std::string digits = std::to_string(count);
-  for (size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, ",");
+  for (size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, 1, ',');
   return digits;
 }
 
@@ -126,7 +126,8 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
     const std::string& candidate = candidates[i];
     if (candidate.empty() || word.size() > 256 || candidate.size() > 256) continue;
     size_t distance = edit_distance(word, candidate);
-    size_t allowed = std::max<size_t>(1, std::max(word.size(), candidate.size()) / 3);
+    size_t longer = std::max(word.size(), candidate.size());
+    size_t allowed = longer < 4 ? 1 : std::max<size_t>(2, longer / 3);
     bool contained = word.size() >= 3 && (candidate.find(word) != std::string::npos || word.find(candidate) != word.npos);
     if (distance <= allowed || contained) ranked.emplace_back(distance, i);
   }

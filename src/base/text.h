@@ -32,7 +32,7 @@ std::string printable(std::string_view text);
 size_t edit_distance(std::string_view a, std::string_view b);
 
 // At most `most` of `candidates`, nearest first, that are near enough to `word` to be what was meant: an edit distance of at most
-// a third of the longer word (at least 1), or one containing the other. Ties keep the order of `candidates`.
+// a third of the longer word (at least 2, or 1 below four letters), or one containing the other. Ties keep the order of `candidates`.
 std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most = 3);
 
 // "; did you mean a, b or c?" from nearest(), or "" when nothing is near.

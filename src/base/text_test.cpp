@@ -1,0 +1,70 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace fakequant {
+namespace {
+
+TEST(FormatBytes, HasFourSignificantDigits) {
+  EXPECT_EQ(format_bytes(0), "0 B");
+  EXPECT_EQ(format_bytes(1023), "1023 B");
+  EXPECT_EQ(format_bytes(1024), "1.000 KiB");
+  EXPECT_EQ(format_bytes(9236512), "8.809 MiB");
+  EXPECT_EQ(format_bytes(1024 * 1024 - 1), "1.000 MiB");
+  EXPECT_EQ(format_bytes(640ull << 20), "640.0 MiB");
+}
+
+TEST(FormatCount, SeparatesThousands) {
+  EXPECT_EQ(format_count(0), "0");
+  EXPECT_EQ(format_count(999), "999");
+  EXPECT_EQ(format_count(1000), "1,000");
+  EXPECT_EQ(format_count(1234567), "1,234,567");
+}
+
+TEST(ParseUnsigned, TakesWholeNumbersOnly) {
+  uint64_t value = 0;
+  EXPECT_TRUE(parse_unsigned("18446744073709551615", value));
+  EXPECT_EQ(value, UINT64_MAX);
+  for (const char* text : {"", "-1", "+1", "1 ", " 1", "1x", "18446744073709551616", "0x10"}) {
+    EXPECT_FALSE(parse_unsigned(text, value)) << text;
+  }
+}
+
+TEST(ParseDouble, TakesFiniteNumbersOnly) {
+  double value = 0;
+  EXPECT_TRUE(parse_double("1e-12", value));
+  EXPECT_EQ(value, 1e-12);
+  for (const char* text : {"", "nan", "inf", "1e999", "1.0x"}) EXPECT_FALSE(parse_double(text, value)) << text;
+}
+
+TEST(Printable, KeepsUtf8AndEscapesTheRest) {
+  EXPECT_EQ(printable("blk.0 \xE4\xBD\xA0"), "blk.0 \xE4\xBD\xA0");
+  EXPECT_EQ(printable("\033[31m"), "\\x1b[31m");
+  EXPECT_EQ(printable("a\n"), "a\\x0a");
+  EXPECT_EQ(printable("\xC0\x80"), "\\xc0\\x80");           // overlong
+  EXPECT_EQ(printable("\xED\xA0\x80"), "\\xed\\xa0\\x80");  // surrogate
+  EXPECT_EQ(printable("\xE4\xBD"), "\\xe4\\xbd");           // cut short
+  EXPECT_EQ(printable("\xC2\x9B"), "\\xc2\\x9b");           // C1 control
+}
+
+TEST(Nearest, FindsMisspeltAndContainedWords) {
+  std::vector<std::string> words{"ffn_norm", "attn_norm", "output"};
+  EXPECT_EQ(nearest("ffn_nrom", words), std::vector<std::string>{"ffn_norm"});
+  EXPECT_EQ(nearest("norm", words).size(), 2u);
+  EXPECT_TRUE(nearest("zzz", words).empty());
+  EXPECT_EQ(did_you_mean("outptu", words), "; did you mean output?");
+  EXPECT_EQ(did_you_mean("norm", words), "; did you mean ffn_norm or attn_norm?");
+}
+
+TEST(Split, KeepsEmptyParts) {
+  EXPECT_EQ(split("a,,b", ','), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split("", ','), std::vector<std::string>{""});
+}
+
+TEST(EditDistance, CountsInsertionsDeletionsAndSubstitutions) {
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+}
+
+}  // namespace
+}  // namespace fakequant

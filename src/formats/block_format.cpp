@@ -1,0 +1,98 @@
+#include "formats/block_format.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "formats/catalog.h"
+
+namespace fakequant {
+
+namespace {
+
+uint64_t bits_of(ScaleType type) { return type == ScaleType::f32 ? 32 : 16; }
+
+uint64_t ceil_divide(uint64_t count, uint64_t size) { return (count + size - 1) / size; }
+
+BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t value_count) {
+  auto weights = static_cast<uint64_t>(value_count);
+  if (const auto* grid = std::get_if<FloatGrid>(&format.grid)) {
+    return {weights * static_cast<uint64_t>(1 + grid->exponent_bits + grid->mantissa_bits), weights};
+  }
+  const auto& grid = std::get<IntegerGrid>(format.grid);
+  auto code_bits = static_cast<uint64_t>(grid.bits);
+  uint64_t rows = row_length == 0 ? 0 : weights / static_cast<uint64_t>(row_length);
+  uint64_t scales = format.extent == ScaleExtent::tensor ? (weights > 0 ? 1 : 0)
+                    : format.extent == ScaleExtent::row
+                        ? rows
+                        : rows * ceil_divide(static_cast<uint64_t>(row_length), static_cast<uint64_t>(format.group_values));
+  uint64_t zero_point_bits = grid.scheme == IntegerScheme::asym ? code_bits : 0;
+  return {weights * code_bits + scales * (bits_of(format.scale_type) + zero_point_bits), weights};
+}
+
+// The largest group that divides the row and is not longer than the one asked for.
+int64_t largest_group_dividing(int64_t row_length, int64_t most) {
+  for (int64_t group = most; group > 1; --group) {
+    if (row_length % group == 0) return group;
+  }
+  return 1;
+}
+
+std::string group_misfit(const Format& format, const BlockFormat& block, int64_t row_length) {
+  int64_t group = largest_group_dividing(row_length, std::min(block.group_values, row_length));
+  Format nearest = format;
+  auto& changed = std::get<BlockFormat>(nearest.kind);
+  changed.extent = group > 1 ? ScaleExtent::group : ScaleExtent::row;
+  changed.group_values = group > 1 ? group : 0;
+  return fmt::format("its rows of {} values are no multiple of the group of {}; the nearest format that fits is {}",
+                     row_length, block.group_values, canonical_name(changed));
+}
+
+// The ggml type whose block divides the row and whose bits per weight are nearest.
+std::string ggml_misfit(TensorType type, int64_t row_length) {
+  const TypeFacts& wanted = facts_of(type);
+  const CatalogEntry* best = nullptr;
+  double best_distance = 0;
+  for (const CatalogEntry& entry : catalog()) {
+    const auto* other = std::get_if<TensorType>(&entry.format.kind);
+    if (other == nullptr || row_length % facts_of(*other).block_values != 0) continue;
+    double distance = std::abs(bits_per_weight(*other) - bits_per_weight(type));
+    if (best == nullptr || distance < best_distance) {
+      best = &entry;
+      best_distance = distance;
+    }
+  }
+  int own_bits = std::clamp(static_cast<int>(std::lround(bits_per_weight(type))), 2, 16);
+  std::string nearest = best != nullptr
+                            ? best->name
+                            : fmt::format("int{}:group={}", own_bits, largest_group_dividing(row_length, 32));
+  return fmt::format("its rows of {} values are no multiple of {}'s block of {}; the nearest format that fits is {}",
+                     row_length, lower_name(type), wanted.block_values, nearest);
+}
+
+}  // namespace
+
+bool Format::leaves_values() const {
+  const auto* block = std::get_if<BlockFormat>(&kind);
+  const auto* grid = block != nullptr ? std::get_if<FloatGrid>(&block->grid) : nullptr;
+  return grid != nullptr && *grid == kF32;
+}
+
+BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count) {
+  if (const auto* block = std::get_if<BlockFormat>(&format.kind)) return own_bits(*block, row_length, value_count);
+  const TypeFacts& facts = facts_of(std::get<TensorType>(format.kind));
+  auto weights = static_cast<uint64_t>(value_count);
+  return {weights / facts.block_values * facts.block_bytes * 8, weights};
+}
+
+std::string misfit(const Format& format, int64_t row_length) {
+  if (row_length <= 0) return "";
+  if (const auto* block = std::get_if<BlockFormat>(&format.kind)) {
+    bool fits = block->extent != ScaleExtent::group || row_length % block->group_values == 0;
+    return fits ? "" : group_misfit(format, *block, row_length);
+  }
+  TensorType type = std::get<TensorType>(format.kind);
+  return row_length % facts_of(type).block_values == 0 ? "" : ggml_misfit(type, row_length);
+}
+
+}  // namespace fakequant
