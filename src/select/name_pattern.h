@@ -1,6 +1,7 @@
 #pragma once
-// Glob patterns and regular expressions on tensor names, as one small automaton. Any text is safe: matching takes time in proportion to
-// name length times pattern size (no backtracking), and neither recursion nor memory grows with what repeats ask for.
+// Glob patterns and regular expressions on tensor names, as one small automaton. Any text is safe: matching
+// takes time in proportion to name length times pattern size (no backtracking), and neither recursion nor
+// memory grows with what repeats ask for.
 
 #include <bitset>
 #include <cstdint>
@@ -14,13 +15,13 @@ inline constexpr size_t kMaxPatternLength = 256;
 
 class NamePattern {
  public:
-  // `*` any run, `?` any one byte, `[abc]` `[a-z]` `[!abc]` one byte of (or not of) a set, `\x` the byte x itself; matches whole names.
-  // Throws UsageError naming what is wrong and where.
+  // `*` any run, `?` any one byte, `[abc]` `[a-z]` `[!abc]` one byte of (or not of) a set, `\x` the byte x
+  // itself; matches whole names. Throws UsageError naming what is wrong and where.
   static NamePattern glob(std::string_view text);
 
-  // ECMAScript's regular expressions without back-references and look-around: . [] [^] () (?:) | * + ? {n} {n,} {n,m} ^ $ \b \d \w \s
-  // and their opposites; found anywhere in the name unless anchored. Bytes, not characters. Throws UsageError naming what is wrong
-  // and where.
+  // ECMAScript's regular expressions without back-references and look-around: . [] [^] () (?:) | * + ? {n}
+  // {n,} {n,m} ^ $ \b \d \w \s and their opposites; found anywhere in the name unless anchored. Bytes, not
+  // characters. Throws UsageError naming what is wrong and where.
   static NamePattern regex(std::string_view text);
 
   // True when `text` holds a character that makes it a glob rather than a plain name.

@@ -1,6 +1,6 @@
 #pragma once
-// A plan: for each tensor of a model the format and storage it gets and the rule that decided. Knows nothing of importance matrices,
-// of ggml's code or of values; whoever carries the plan out checks those.
+// A plan: for each tensor of a model the format and storage it gets and the rule that decided. Knows nothing
+// of importance matrices, of ggml's code or of values; whoever carries the plan out checks those.
 
 #include <cstddef>
 #include <string>
@@ -15,7 +15,7 @@ struct PlannedTensor {
   size_t tensor_index;  // into the list given to make_plan
   Format format;        // may be one that leaves the values (f32)
   Store store;
-  std::string rule;     // Rule::name
+  std::string rule;  // Rule::name
 };
 
 // A tensor that a rule chose but whose format cannot apply; it is left as it is.
@@ -27,11 +27,12 @@ struct SkippedTensor {
 };
 
 struct Plan {
-  std::vector<PlannedTensor> tensors;     // ascending index
-  std::vector<SkippedTensor> skipped;     // ascending index; only with PlanOptions::skip_unfit
-  std::vector<std::string> unused_rules;  // rules whose every match an earlier rule had taken, worth a warning
-  // Exact sums: a planned tensor at what its format would store, every other one, and a planned one whose values stay, at what the
-  // file stores now.
+  std::vector<PlannedTensor> tensors;  // ascending index
+  std::vector<SkippedTensor> skipped;  // ascending index; only with PlanOptions::skip_unfit
+  std::vector<std::string>
+      unused_rules;  // rules whose every match an earlier rule had taken, worth a warning
+  // Exact sums: a planned tensor at what its format would store, every other one, and a planned one whose
+  // values stay, at what the file stores now.
   BitsPerWeight chosen_bits{0, 0};  // over `tensors`
   BitsPerWeight model_bits{0, 0};   // over all tensors of the model
 
@@ -44,9 +45,11 @@ struct PlanOptions {
   bool skip_unfit = false;    // leave tensors whose format does not fit, and list them, instead of an error
 };
 
-// Decides every tensor by the first rule that matches it; tensors no rule matches are left alone and out of the plan.
+// Decides every tensor by the first rule that matches it; tensors no rule matches are left alone and out of
+// the plan.
 //
-//   throws   Error when a rule's selection matches nothing (named as the rule and what is wrong with it), or, without skip_unfit, when
+//   throws   Error when a rule's selection matches nothing (named as the rule and what is wrong with it), or,
+//   without skip_unfit, when
 //            formats do not fit: up to five tensors with reasons, and how many in all
 Plan make_plan(TensorList tensors, const std::vector<Rule>& rules, const PlanOptions& options = {});
 

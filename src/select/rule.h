@@ -1,5 +1,6 @@
 #pragma once
-// Rules: which tensors get which format and storage; and recipes, files of rules. Knows no model: what a rule matches is plan's.
+// Rules: which tensors get which format and storage; and recipes, files of rules. Knows no model: what a rule
+// matches is plan's.
 
 #include <optional>
 #include <string>
@@ -18,7 +19,7 @@ enum class Store {
   f32,
   f16,
   bf16,
-  narrow,     // matrices in the smallest type that is exact
+  narrow,  // matrices in the smallest type that is exact
 };
 
 // "keep", "auto", "f32", "f16", "bf16" or "narrow", case ignored. Throws UsageError with near names.
@@ -46,7 +47,8 @@ inline constexpr size_t kMaxRecipeBytes = size_t{1} << 20;
 
 // Reads a TOML file of [[rule]] tables with the strings tensors, layers, format (required) and store.
 //
-//   throws   Error, one line "path:line: ..." for each problem of the file: unknown keys, wrong types, bad selections, formats and
+//   throws   Error, one line "path:line: ..." for each problem of the file: unknown keys, wrong types, bad
+//   selections, formats and
 //            stores, a rule without format, no rules at all
 Recipe load_recipe(const std::string& path);
 

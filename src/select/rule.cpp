@@ -1,0 +1,231 @@
+#include "select/rule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+
+#include <toml++/toml.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "formats/catalog.h"
+
+namespace fakequant {
+namespace {
+
+struct StoreName {
+  Store store;
+  std::string_view name;
+};
+
+constexpr std::array<StoreName, 6> kStores = {{
+    {Store::keep, "keep"},
+    {Store::automatic, "auto"},
+    {Store::f32, "f32"},
+    {Store::f16, "f16"},
+    {Store::bf16, "bf16"},
+    {Store::narrow, "narrow"},
+}};
+
+// Dots outside strings and comments join dotted keys (a.b.c). toml++ nests a table for each of them and frees
+// those tables by recursion, so that their number must be bounded before it sees the text.
+size_t count_key_dots(std::string_view text) {
+  size_t dots = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '.') ++dots;
+    if (c == '#') i = std::min(text.find('\n', i), text.size());
+    if (c != '"' && c != '\'') continue;
+    std::string_view rest = text.substr(i);
+    bool multi_line = rest.size() >= 3 && rest[1] == c && rest[2] == c;
+    std::string_view quotes = rest.substr(0, multi_line ? 3 : 1);
+    for (i += quotes.size(); i < text.size(); ++i) {
+      if (text.substr(i).starts_with(quotes)) break;
+      if (!multi_line && text[i] == '\n') break;  // unfinished: toml++ stops here too
+      if (c == '"' && text[i] == '\\') ++i;
+    }
+    if (multi_line && i < text.size()) i += 2;
+  }
+  return dots;
+}
+
+// Reads the tables of one recipe and gathers everything that is wrong with it, line by line.
+class RecipeReader {
+ public:
+  RecipeReader(std::string_view text, const std::string& path) : text_(text), recipe_{path, {}} {}
+
+  Recipe read() {
+    constexpr size_t kMaxKeyDots = 1000;
+    if (count_key_dots(text_) > kMaxKeyDots) {
+      throw Error("{}: more than {} dots in its keys; a recipe needs none", printable(recipe_.path),
+                  kMaxKeyDots);
+    }
+    try {
+      read_top(toml::parse(text_));
+    } catch (const toml::parse_error& error) {
+      report(error.source().begin.line,
+             fmt::format("{} (column {})", printable(error.description()), error.source().begin.column));
+    }
+    fail_if_reported();
+    return std::move(recipe_);
+  }
+
+ private:
+  static size_t line_of(const toml::node& node) { return node.source().begin.line; }
+
+  void report(size_t line, const std::string& problem) { problems_.emplace(line, problem); }
+
+  void fail_if_reported() const {
+    if (problems_.empty()) return;
+    std::vector<std::string> lines;
+    for (const auto& [line, problem] : problems_) {
+      std::string place = line == 0 ? "" : fmt::format("{}:", line);
+      lines.push_back(fmt::format("{}:{} {}", printable(recipe_.path), place, problem));
+    }
+    throw Error("{}", join(lines, "\n"));
+  }
+
+  void read_top(const toml::table& top) {
+    for (const auto& [key, node] : top) {
+      if (key.str() == "rule") continue;
+      report(key.source().begin.line, fmt::format("unknown key '{}'; a recipe holds [[rule]] tables only{}",
+                                                  printable(key.str()), did_you_mean(key.str(), {"rule"})));
+    }
+    const toml::node* rules = top.get("rule");
+    if (rules == nullptr) {
+      if (top.empty()) report(0, "no rules; write [[rule]] and below it format = \"...\"");
+      return;
+    }
+    const toml::array* array = rules->as_array();
+    if (array == nullptr) {
+      report(line_of(*rules), "'rule' is no list of tables; write [[rule]] with two brackets");
+      return;
+    }
+    if (array->empty()) report(line_of(*rules), "no rules; write [[rule]] and below it format = \"...\"");
+    for (const toml::node& node : *array) {
+      ++rule_number_;
+      if (const toml::table* table = node.as_table()) {
+        read_rule(*table);
+      } else {
+        report(line_of(node), fmt::format("rule {} is no table; write [[rule]]", rule_number_));
+      }
+    }
+  }
+
+  void read_rule(const toml::table& table) {
+    static const std::vector<std::string> kKeys = {"tensors", "layers", "format", "store"};
+    Rule rule;
+    rule.name = fmt::format("rule {} (line {})", rule_number_, line_of(table));
+    for (const auto& [key, node] : table) {
+      std::string name(key.str());
+      if (std::find(kKeys.begin(), kKeys.end(), name) != kKeys.end()) continue;
+      report(key.source().begin.line,
+             fmt::format("rule {}: unknown key '{}'; a rule holds {}{}", rule_number_, printable(name),
+                         join(kKeys, ", "), did_you_mean(lower(name), kKeys)));
+    }
+    read_string(table, "tensors",
+                [&](const std::string& text) { rule.tensors = TensorSelection::parse(text); });
+    read_string(table, "layers", [&](const std::string& text) { rule.layers = LayerSelection::parse(text); });
+    read_string(table, "store", [&](const std::string& text) { rule.store = parse_store(text); });
+    read_string(table, "format", [&](const std::string& text) { rule.format = parse_format(text); });
+    if (!table.contains("format")) {
+      report(line_of(table),
+             fmt::format("rule {} has no format; write format = \"bf16\", or \"f32\" to leave its tensors",
+                         rule_number_));
+    }
+    recipe_.rules.push_back(std::move(rule));
+  }
+
+  // Hands the string under `key`, if there is one, to `use`, whose Error becomes a problem of its line.
+  template <typename Use>
+  void read_string(const toml::table& table, std::string_view key, const Use& use) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) return;
+    const toml::value<std::string>* text = node->as_string();
+    if (text == nullptr) {
+      report(line_of(*node), fmt::format("rule {}: {} is {}, wanted a string in quotes{}", rule_number_, key,
+                                         type_of(*node), key == "layers" ? ", such as \"0-2\"" : ""));
+      return;
+    }
+    try {
+      use(text->get());
+    } catch (const Error& error) {
+      report(line_of(*node), fmt::format("rule {}: {}", rule_number_, error.what()));
+    }
+  }
+
+  static std::string_view type_of(const toml::node& node) {
+    switch (node.type()) {
+      case toml::node_type::table:
+        return "a table";
+      case toml::node_type::array:
+        return "an array";
+      case toml::node_type::integer:
+        return "an integer";
+      case toml::node_type::floating_point:
+        return "a number";
+      case toml::node_type::boolean:
+        return "a boolean";
+      default:
+        return "a date or time";
+    }
+  }
+
+  std::string_view text_;
+  Recipe recipe_;
+  size_t rule_number_ = 0;
+  std::multimap<size_t, std::string> problems_;  // by line; 0 for the file as a whole
+};
+
+}  // namespace
+
+Store parse_store(std::string_view text) {
+  std::string wanted = lower(trim(text));
+  std::vector<std::string> names;
+  for (const StoreName& entry : kStores) {
+    if (wanted == entry.name) return entry.store;
+    names.emplace_back(entry.name);
+  }
+  throw UsageError("store '{}': wanted one of {}{}", printable(text), join(names, ", "),
+                   did_you_mean(wanted, names));
+}
+
+std::string_view name_of(Store store) {
+  auto found =
+      std::find_if(kStores.begin(), kStores.end(), [&](auto& entry) { return entry.store == store; });
+  FQ_CHECK(found != kStores.end());
+  return found->name;
+}
+
+Recipe load_recipe(const std::string& path) {
+  // A pipe is as good as a file: read to the end, not by size.
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxRecipeBytes + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    throw Error("cannot read recipe {}: {}", printable(path),
+                errno != 0 ? std::strerror(errno) : "unknown reason");
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxRecipeBytes) {
+    throw Error("recipe {} is larger than {}, the most a recipe may have", printable(path),
+                format_bytes(kMaxRecipeBytes));
+  }
+  return parse_recipe(text, path);
+}
+
+Recipe parse_recipe(std::string_view text, const std::string& path) {
+  if (text.size() > kMaxRecipeBytes) {
+    throw Error("recipe {} is larger than {}, the most a recipe may have", printable(path),
+                format_bytes(kMaxRecipeBytes));
+  }
+  return RecipeReader(text, path).read();
+}
+
+}  // namespace fakequant
