@@ -16,9 +16,13 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
 
+  // Bytes that are in memory already, under a name for messages; they must outlive the result, which has no
+  // descriptor.
+  static MappedFile over(std::string name, std::span<const std::byte> bytes);
+
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_; }  // -1 when there is none
 
  private:
   std::string path_;
