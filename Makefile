@@ -1,7 +1,7 @@
 # Short names for the usual jobs. The work is done by the CMake presets and by tools/*.sh.
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test bench fuzz lint install clean help
+.PHONY: all deps demo test bench fuzz lint format install clean help
 
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -34,6 +34,10 @@ fuzz: ## long fuzz run, FUZZ_SECONDS=600 for each target
 lint: deps build/build.ninja ## formatting, clang-tidy, who includes whom, shell scripts (LINT=changed: only changed files)
 	@tools/install-deps.sh lint
 	@tools/lint.sh $(LINT)
+
+format: ## clang-format all C++ files in place
+	@tools/install-deps.sh lint
+	@git ls-files --cached --others --exclude-standard '*.cpp' '*.h' | xargs clang-format -i
 
 install: all ## install to PREFIX=/usr/local (DESTDIR is honoured)
 	@cmake --install build --prefix '$(PREFIX)' --component fakequant
