@@ -21,7 +21,13 @@ fi
 cmake --build --preset fuzz --parallel "$jobs" || exit 1
 
 if [ $# -eq 0 ]; then
-  for program in build/fuzz/fuzz/*_fuzz; do set -- "$@" "$(basename "$program")"; done
+  for program in build/fuzz/fuzz/*_fuzz; do
+    if [ -x "$program" ]; then set -- "$@" "$(basename "$program")"; fi
+  done
+fi
+if [ $# -eq 0 ]; then
+  echo "fuzz: no targets in build/fuzz/fuzz" >&2
+  exit 1
 fi
 mkdir -p build/fuzz/artifacts
 
