@@ -103,6 +103,12 @@ std::vector<std::string> known_words(TensorList tensors) {
   return words;
 }
 
+bool matches_some(const std::string& glob, TensorList tensors) {
+  if (glob.size() > kMaxPatternLength) return false;
+  NamePattern pattern = NamePattern::glob(glob);
+  return std::any_of(tensors.begin(), tensors.end(), [&](auto& t) { return pattern.matches(t.info->name); });
+}
+
 std::string list_roles(TensorList tensors) {
   constexpr size_t kMost = 60;
   std::vector<std::string> roles = roles_present(tensors);
@@ -255,14 +261,12 @@ void TensorSelection::fail(const Item& item, TensorList tensors) const {
   std::string hint;
   if (item.kind == Kind::pattern) {
     hint = did_you_mean(longest_word(item.text), specific_roles(tensors));
-    std::string wider = fmt::format("*.{}{}", item.text, item.text.ends_with('*') ? "" : "*");
-    bool wider_glob = item.text[0] != '/' && wider.size() <= kMaxPatternLength;
-    if (wider_glob) {
-      NamePattern pattern = NamePattern::glob(wider);
-      bool helps =
-          std::any_of(tensors.begin(), tensors.end(), [&](auto& t) { return pattern.matches(t.info->name); });
-      if (helps)
-        hint = fmt::format("; a pattern must match the whole name: did you mean {}?", printable(wider));
+    if (item.text[0] != '/') {
+      for (const std::string& wider : {item.text + "*", "*." + item.text, "*." + item.text + "*"}) {
+        if (!matches_some(wider, tensors)) continue;
+        hint = fmt::format("; a pattern must match the whole name: did you mean {}?", wider);
+        break;
+      }
     }
   } else if (item.kind == Kind::word) {
     hint = did_you_mean(lower(item.text), known_words(tensors));
