@@ -16,7 +16,7 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { r
 fi
 
 if [ ! -f build/fuzz/build.ninja ]; then
-  cmake --preset fuzz || exit 1
+  cmake --preset fuzz --no-warn-unused-cli || exit 1
 fi
 cmake --build --preset fuzz --parallel "$jobs" || exit 1
 
