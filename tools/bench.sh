@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Runs every benchmark: the Google Benchmark programs build/bench/*_bench, then bench/peers.py, which times the
-# commands against cp, llama-quantize and gguf-py. Arguments go to bench/peers.py.
+# Runs every benchmark: the Google Benchmark programs build/bench/bench_*, then bench/peers.py, which times the
+# commands against cp, llama-quantize and gguf-py in the same run. Arguments go to bench/peers.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for program in build/bench/*_bench; do
-  if [ -x "$program" ]; then
+for program in build/bench/bench_*; do
+  if [ -f "$program" ] && [ -x "$program" ]; then
     printf '\n== %s\n' "$(basename "$program")"
     "$program"
   fi
 done
 if [ -f bench/peers.py ]; then
   printf '\n== fakequant and its peers\n'
-  exec /usr/bin/env python3 bench/peers.py "$@"
+  # Debian's own Python first: its numpy package serves that one alone.
+  python=/usr/bin/python3
+  [ -x "$python" ] || python=python3
+  exec "$python" bench/peers.py "$@"
 fi
