@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/catalog.h"
+#include "select/toml_guard.h"
 
 namespace fakequant {
 namespace {
@@ -32,38 +33,15 @@ constexpr std::array<StoreName, 6> kStores = {{
     {Store::narrow, "narrow"},
 }};
 
-// Dots outside strings and comments join dotted keys (a.b.c). toml++ nests a table for each of them and frees
-// those tables by recursion, so that their number must be bounded before it sees the text.
-size_t count_key_dots(std::string_view text) {
-  size_t dots = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '.') ++dots;
-    if (c == '#') i = std::min(text.find('\n', i), text.size());
-    if (c != '"' && c != '\'') continue;
-    std::string_view rest = text.substr(i);
-    bool multi_line = rest.size() >= 3 && rest[1] == c && rest[2] == c;
-    std::string_view quotes = rest.substr(0, multi_line ? 3 : 1);
-    for (i += quotes.size(); i < text.size(); ++i) {
-      if (text.substr(i).starts_with(quotes)) break;
-      if (!multi_line && text[i] == '\n') break;  // unfinished: toml++ stops here too
-      if (c == '"' && text[i] == '\\') ++i;
-    }
-    if (multi_line && i < text.size()) i += 2;
-  }
-  return dots;
-}
-
 // Reads the tables of one recipe and gathers everything that is wrong with it, line by line.
 class RecipeReader {
  public:
   RecipeReader(std::string_view text, const std::string& path) : text_(text), recipe_{path, {}} {}
 
   Recipe read() {
-    constexpr size_t kMaxKeyDots = 1000;
-    if (count_key_dots(text_) > kMaxKeyDots) {
-      throw Error("{}: more than {} dots in its keys; a recipe needs none", printable(recipe_.path),
-                  kMaxKeyDots);
+    if (std::optional<TomlFault> fault = find_toml_fault(text_)) {
+      report(fault->line, fault->problem);
+      fail_if_reported();
     }
     try {
       read_top(toml::parse(text_));
