@@ -2,7 +2,9 @@
 // How often each 16-bit code occurs: everything about an F16 or BF16 tensor follows from one pass of
 // counting.
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -18,7 +20,9 @@ class CodeCounts {
  public:
   static constexpr size_t kCodeCount = 65536;
 
-  CodeCounts();
+  // The counters in use hold 32 bits and are emptied into wider ones after `spill_after` values (1 .. 2^32 -
+  // 1, checked); tests make it small.
+  explicit CodeCounts(uint64_t spill_after = std::numeric_limits<uint32_t>::max());
 
   void add(std::span<const uint16_t> codes);
   void merge(const CodeCounts& other);
@@ -36,6 +40,8 @@ class CodeCounts {
  private:
   static constexpr size_t kTableCount = 2;
   void spill();
+
+  uint64_t spill_after_;
 
   std::vector<uint32_t>
       tables_;  // kTableCount counters per code, side by side in turn; spilled before they overflow

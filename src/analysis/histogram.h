@@ -10,8 +10,8 @@
 namespace fakequant {
 
 // Counts of the values between two bounds. By magnitude a bin is [lower, upper): a bin of negative values is
-// (lower, upper] on the number line. A bin across zero holds lower < x < upper. Infinities have a bin of
-// their own with lower == upper.
+// (lower, upper] on the number line, and zero lies in the bin that begins with it. A bin across zero holds
+// lower < x < upper. Infinities have a bin of their own with lower == upper.
 struct HistogramBin {
   double lower = 0;
   double upper = 0;
@@ -22,7 +22,7 @@ struct HistogramBin {
 // bins are evenly spaced. -0 counts as +0, NaN is left out. Merging is exact in any order. 128 KiB each.
 class Histogram {
  public:
-  static constexpr size_t kBinCount = 4096;
+  static constexpr size_t kBinCount = 4082;  // 255 x 8 finite ones and Inf, for each sign
 
   Histogram();
 
@@ -48,7 +48,9 @@ class Histogram {
  private:
   friend double kl_divergence_nats(const Histogram& p, const Histogram& q);
   static constexpr size_t kTableCount = 4;
-  uint64_t count_at(size_t pattern) const;  // pattern = top 12 bits
+  static constexpr size_t kPatternCount = 4096;
+
+  uint64_t count_at(size_t pattern) const;  // pattern: top 12 bits of the value
 
   std::vector<uint64_t> tables_;
   uint64_t nan_count_ = 0;

@@ -30,7 +30,6 @@ struct PrecisionNeeds {
   bool all_one_plus_bf16 = true;
 
   void add(std::span<const float> values);
-  void add_bits(uint32_t f32_bits);  // one value by its F32 pattern
   void merge(const PrecisionNeeds& other);
 
   // Whether `grid` (without any scale) holds every value exactly. A NaN fits where the grid has one, whatever
