@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -40,6 +41,22 @@ void count_code(const CodeOfType& code, uint64_t n, ValueStatistics& s) {
     s.max_value = std::max(s.max_value, code.value);
   }
 }
+
+// Neumaier's sum: as if added in twice the precision. 65,536 terms of which one half cancels the other need
+// it.
+class CompensatedSum {
+ public:
+  void add(double term) {
+    const double next = sum_ + term;
+    lost_ += std::fabs(sum_) >= std::fabs(term) ? (sum_ - next) + term : (term - next) + sum_;
+    sum_ = next;
+  }
+  double value() const { return sum_ + lost_; }
+
+ private:
+  double sum_ = 0;
+  double lost_ = 0;
+};
 
 }  // namespace
 
@@ -105,19 +122,21 @@ ValueStatistics CodeCounts::statistics(HalfType type) const {
   }
   if (finite.empty()) return result;
   const auto total = static_cast<double>(result.finite_count());
-  double sum = 0;
-  for (const Weighted& w : finite) sum += w.count * w.value;
-  const double mean = sum / total;
-  double s1 = 0;
+  CompensatedSum sum, s1, m2, m3, m4;
+  for (const Weighted& w : finite) sum.add(w.count * w.value);
+  const double mean = sum.value() / total;
   for (const Weighted& w : finite) {
     const double d = w.value - mean;
     const double square = d * d;
-    s1 += w.count * d;
-    result.m2 += w.count * square;
-    result.m3 += w.count * (square * d);
-    result.m4 += w.count * (square * square);
+    s1.add(w.count * d);
+    m2.add(w.count * square);
+    m3.add(w.count * (square * d));
+    m4.add(w.count * (square * square));
   }
-  result.mean_value = mean + s1 / total;  // s1 is what rounding left in the mean
+  result.mean_value = mean + s1.value() / total;  // s1 is what rounding left in the mean
+  result.m2 = m2.value();
+  result.m3 = m3.value();
+  result.m4 = m4.value();
   return result;
 }
 
