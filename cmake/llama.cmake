@@ -27,3 +27,13 @@ set(LLAMA_TOOLS_INSTALL OFF CACHE BOOL "" FORCE)
 set(GGML_OPENMP OFF CACHE BOOL "ggml: use OpenMP")
 
 add_subdirectory(${FAKEQUANT_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+
+# For --version: the numbers that the source itself names.
+file(STRINGS ${FAKEQUANT_LLAMA_DIR}/CMakeLists.txt version_lines REGEX "^set\\(LLAMA_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+\\)")
+set(FAKEQUANT_LLAMA_VERSION v)
+foreach(line IN LISTS version_lines)
+  string(REGEX MATCH "[0-9]+" number "${line}")
+  string(APPEND FAKEQUANT_LLAMA_VERSION "${number}.")
+endforeach()
+string(REGEX REPLACE "\\.$" "" FAKEQUANT_LLAMA_VERSION "${FAKEQUANT_LLAMA_VERSION}")
+string(SUBSTRING "${FAKEQUANT_LLAMA_COMMIT}unknown" 0 12 FAKEQUANT_LLAMA_COMMIT)

@@ -122,7 +122,7 @@ constexpr ParameterWord kParameterWords[] = {
     {"scale_type=bf16", false, true, "scale type", [](BlockFormat& f) { f.scale_type = ScaleType::bf16; }},
 };
 
-constexpr int64_t kLargestGroup = 1 << 20;
+constexpr int64_t kLargestGroup = 65536;
 
 // Applies one parameter and returns the group of parameters it belongs to; throws Error for one that does not apply.
 std::string apply_parameter(std::string_view text, std::string_view parameter, BlockFormat& format) {

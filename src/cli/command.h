@@ -1,0 +1,64 @@
+#pragma once
+// What every command has in common: the entry in the command table, the options that all take, and how results leave the program.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "gguf/shards.h"
+
+namespace fakequant::cli {
+
+enum ExitCode : int { kDone = 0, kFailed = 1, kWrongUsage = 2, kLimitCrossed = 3 };
+
+// Options that every command takes.
+struct CommonOptions {
+  std::string json_path;  // "" for none, "-" for standard output
+  int threads = 0;        // 0: every processor
+  bool quiet = false;
+  bool verbose = false;
+
+  Progress::Mode progress() const { return quiet ? Progress::Mode::silent : Progress::Mode::automatic; }
+  // What a person reads is left out when standard output carries JSON, or with --quiet.
+  bool prints_text() const { return !quiet && json_path != "-"; }
+};
+
+// A row of the command table. `add` describes the options on `app` and returns what to run after parsing; the function returns an exit
+// code.
+struct Command {
+  const char* name;
+  const char* summary;
+  bool hidden;
+  std::function<int()> (*add)(CLI::App& app, CommonOptions& common);
+};
+
+const std::vector<Command>& commands();
+
+std::function<int()> add_inspect(CLI::App& app, CommonOptions& common);
+std::function<int()> add_formats(CLI::App& app, CommonOptions& common);
+std::function<int()> add_quantize(CLI::App& app, CommonOptions& common);
+std::function<int()> add_compare(CLI::App& app, CommonOptions& common);
+std::function<int()> add_generate(CLI::App& app, CommonOptions& common);
+
+// The path that a MODEL argument means: the installed demo model for "demo", else the argument itself.
+std::string model_path(const std::string& argument);
+
+// Opens a MODEL argument.
+Model open_model(const std::string& argument);
+
+// Refuses a --json file before any work is done: one of `others` (inputs and outputs), not a regular file, in a folder that cannot be
+// written. An existing JSON file may be replaced.
+void check_json_target(const CommonOptions& common, const std::vector<std::string>& others);
+
+// Writes the result to common.json_path when there is one: whole or not at all. Text that is not UTF-8 is replaced.
+void write_json(const CommonOptions& common, const nlohmann::ordered_json& result);
+
+// Prints "warning: ..." to standard error unless --quiet.
+void warn(const CommonOptions& common, const std::string& text);
+
+// Version of the program and of llama.cpp, for --version.
+std::string version_text();
+
+}  // namespace fakequant::cli

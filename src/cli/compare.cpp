@@ -1,0 +1,287 @@
+// fakequant compare: the difference of two models, tensor by tensor, and of their metadata.
+
+#include "tensors/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <memory>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/limit.h"
+#include "cli/table.h"
+#include "select/roles.h"
+
+namespace fakequant::cli {
+
+namespace {
+
+struct Options {
+  std::string a;
+  std::string b;
+  int focus_layer = -1;
+  std::string sort = "file";
+  int top = 0;
+  std::vector<std::string> fail_if;
+  CompareOptions compare;
+};
+
+struct SortKey {
+  const char* name;
+  double (*worst_first)(const TensorComparison&);
+};
+
+constexpr SortKey kSortKeys[] = {
+    {"max_abs", [](const TensorComparison& t) { return t.difference.max_abs; }},
+    {"mean_abs", [](const TensorComparison& t) { return t.difference.mean_abs(); }},
+    {"max_rel", [](const TensorComparison& t) { return t.difference.max_rel; }},
+    {"mean_rel", [](const TensorComparison& t) { return t.difference.mean_rel(); }},
+    {"rmse", [](const TensorComparison& t) { return t.difference.rmse(); }},
+    {"snr_db", [](const TensorComparison& t) { return -t.difference.snr_db(); }},
+    {"cosine", [](const TensorComparison& t) { return -t.difference.cosine(); }},
+    {"changed", [](const TensorComparison& t) { return static_cast<double>(t.difference.changed_count); }},
+    {"wasserstein1", [](const TensorComparison& t) { return t.wasserstein1; }},
+};
+
+std::vector<std::string> sort_names() {
+  std::vector<std::string> names{"file", "name"};
+  for (const SortKey& key : kSortKeys) names.emplace_back(key.name);
+  return names;
+}
+
+using Rows = std::vector<const TensorComparison*>;
+
+Rows sorted_rows(const Comparison& comparison, const std::string& order) {
+  Rows rows;
+  for (const TensorComparison& tensor : comparison.tensors) rows.push_back(&tensor);
+  if (order == "name") {
+    std::stable_sort(rows.begin(), rows.end(), [](auto* x, auto* y) { return x->a->name < y->a->name; });
+  }
+  for (const SortKey& key : kSortKeys) {
+    if (order != key.name) continue;
+    // NaN last, whatever the key.
+    auto rank = [&](const TensorComparison* t) { double v = key.worst_first(*t); return std::isnan(v) ? -INFINITY : v; };
+    std::stable_sort(rows.begin(), rows.end(), [&](auto* x, auto* y) { return rank(x) > rank(y); });
+  }
+  return rows;
+}
+
+bool differs(const TensorComparison& tensor) {
+  return !tensor.incomparable.empty() || tensor.difference.changed_count > 0 || tensor.a->type != tensor.b->type;
+}
+
+std::vector<std::string> measures(const Difference& d) {
+  return {percent(d.count == 0 ? 0 : static_cast<double>(d.changed_count) / static_cast<double>(d.count)),
+          number(d.max_abs), number(d.mean_abs()), number(d.max_rel), number(d.mean_rel()), number(d.rmse()), number(d.snr_db()),
+          fmt::format("{:.8g}", d.cosine())};
+}
+
+void print_tensors(const Comparison& comparison, const Rows& rows, size_t most) {
+  using enum Table::Align;
+  Table table({{"tensor", left}, {"type", left}, {"changed", right}, {"max abs", right}, {"mean abs", right}, {"max rel", right},
+               {"mean rel", right}, {"RMSE", right}, {"SNR dB", right}, {"cosine", right}, {"W1", right}, {"KL(hist)", right}});
+  size_t shown = 0;
+  size_t differing = 0;
+  for (const TensorComparison* tensor : rows) {
+    if (!differs(*tensor)) continue;
+    ++differing;
+    if (shown == most) continue;
+    ++shown;
+    std::string type(name_of(tensor->a->type));
+    if (tensor->b->type != tensor->a->type) type += fmt::format(" / {}", name_of(tensor->b->type));
+    std::vector<std::string> row{printable(tensor->a->name), type};
+    std::vector<std::string> cells = measures(tensor->difference);
+    if (!tensor->incomparable.empty()) cells.assign(cells.size(), "-");
+    row.insert(row.end(), cells.begin(), cells.end());
+    row.push_back(tensor->incomparable.empty() ? number(tensor->wasserstein1) : "-");
+    row.push_back(tensor->incomparable.empty() ? number(tensor->histogram_kl_nats) : "-");
+    table.add(std::move(row));
+  }
+  if (differing == 0) return;
+  std::vector<std::string> total{"all compared", ""};
+  std::vector<std::string> cells = measures(comparison.total);
+  total.insert(total.end(), cells.begin(), cells.end());
+  total.insert(total.end(), {"", ""});
+  table.add_rule();
+  table.add(std::move(total));
+  fmt::print("\n{}", table.text(terminal_styles()));
+  if (shown < differing) fmt::print("({} more tensors differ; --top 0 shows all)\n", differing - shown);
+}
+
+void print_names(const char* what, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  size_t shown = std::min<size_t>(names.size(), 8);
+  std::vector<std::string> list;
+  for (size_t i = 0; i < shown; ++i) list.push_back(printable(names[i]));
+  fmt::print("{} {}: {}{}\n", names.size(), what, join(list, ", "),
+             shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
+}
+
+void print_metadata(const Comparison& comparison) {
+  if (comparison.metadata.empty()) {
+    fmt::print("Metadata is equal.\n");
+    return;
+  }
+  fmt::print("{} metadata {}:\n", comparison.metadata.size(), comparison.metadata.size() == 1 ? "pair differs" : "pairs differ");
+  for (const MetadataDifference& difference : comparison.metadata) {
+    fmt::print("  {}: {} -> {}\n", printable(difference.key), difference.a.empty() ? "(absent)" : difference.a,
+               difference.b.empty() ? "(absent)" : difference.b);
+  }
+}
+
+void print_bins(const char* heading, const std::vector<HistogramBin>& bins) {
+  uint64_t most = 0;
+  for (const HistogramBin& bin : bins) most = std::max(most, bin.count);
+  if (most == 0) return;
+  fmt::print("\n{}\n", heading);
+  // Counts span decades: the bar's length follows their logarithm.
+  double scale = std::log2(static_cast<double>(most) + 1);
+  for (const HistogramBin& bin : bins) {
+    auto length = static_cast<size_t>(std::lround(40 * std::log2(static_cast<double>(bin.count) + 1) / scale));
+    fmt::print("  {:>11.4g} .. {:<11.4g} {:>14}  {}\n", bin.lower, bin.upper, format_count(bin.count), std::string(length, '#'));
+  }
+}
+
+void print_histograms(const Comparison& comparison) {
+  constexpr size_t kBins = 17;
+  if (comparison.total.changed_count == 0) return;
+  print_bins("Values of A (bars are logarithmic)", comparison.total_histograms.a.coarse_bins(kBins));
+  print_bins("Values of B", comparison.total_histograms.b.coarse_bins(kBins));
+  print_bins("Differences |A - B|", comparison.total_histograms.differences.coarse_bins(kBins));
+}
+
+void print_summary(const Comparison& comparison) {
+  size_t identical = 0;
+  size_t incomparable = 0;
+  size_t retyped = 0;
+  for (const TensorComparison& tensor : comparison.tensors) {
+    incomparable += tensor.incomparable.empty() ? 0 : 1;
+    identical += tensor.incomparable.empty() && tensor.difference.changed_count == 0 ? 1 : 0;
+    retyped += tensor.a->type != tensor.b->type ? 1 : 0;
+  }
+  fmt::print("{} of {} tensors hold the same values", identical, comparison.tensors.size());
+  if (retyped > 0) fmt::print("; {} are stored in another type", retyped);
+  if (comparison.total.new_nonfinite > 0) fmt::print("; {} values became NaN or Inf", format_count(comparison.total.new_nonfinite));
+  fmt::print(".\n");
+  for (const TensorComparison& tensor : comparison.tensors) {
+    if (!tensor.incomparable.empty()) fmt::print("Not compared: {}: {}.\n", printable(tensor.a->name), tensor.incomparable);
+  }
+  if (incomparable == 0 && comparison.total.changed_count == 0 && comparison.only_in_a.empty() && comparison.only_in_b.empty()) {
+    fmt::print("The models hold the same values.\n");
+  }
+}
+
+Json json_of(const TensorComparison& tensor) {
+  Json result{{"name", tensor.a->name},
+              {"format", nullptr},
+              {"rule", nullptr},
+              {"type_before", name_of(tensor.a->type)},
+              {"type_after", name_of(tensor.b->type)},
+              {"shape", tensor.a->shape},
+              {"incomparable", tensor.incomparable.empty() ? Json(nullptr) : Json(tensor.incomparable)}};
+  if (!tensor.incomparable.empty()) return result;
+  result.update(difference_json(tensor.difference));
+  result["store_max_abs"] = nullptr;
+  result["same_bytes"] = tensor.same_bytes;
+  result["wasserstein1"] = json_number(tensor.wasserstein1);
+  result["wasserstein1_samples"] = tensor.wasserstein1_samples;
+  result["histogram_kl_nats"] = tensor.histogram_kl_nats;
+  result["histogram_before"] = histogram_json(tensor.values_a);
+  result["histogram_after"] = histogram_json(tensor.values_b);
+  result["histogram_difference"] = histogram_json(tensor.differences);
+  return result;
+}
+
+Json json_of(const Options& options, const Comparison& comparison, const Rows& rows, const std::vector<std::string>& crossed) {
+  Json result{{"schema_version", kSchemaVersion}, {"a", options.a},
+              {"b", options.b},                   {"epsilon", options.compare.epsilon},
+              {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b},
+              {"metadata", Json::array()},        {"limits_crossed", crossed},
+              {"tensors", Json::array()}};
+  for (const MetadataDifference& difference : comparison.metadata) {
+    result["metadata"].push_back({{"key", difference.key},
+                                  {"a", difference.a.empty() ? Json(nullptr) : Json(difference.a)},
+                                  {"b", difference.b.empty() ? Json(nullptr) : Json(difference.b)}});
+  }
+  for (const TensorComparison* tensor : rows) result["tensors"].push_back(json_of(*tensor));
+  result["total"] = difference_json(comparison.total);
+  result["total"]["store_max_abs"] = nullptr;
+  return result;
+}
+
+std::vector<std::string> crossed_limits(const Comparison& comparison, const std::vector<Limit>& limits) {
+  std::vector<std::string> crossed;
+  for (const Limit& limit : limits) {
+    for (const TensorComparison& tensor : comparison.tensors) {
+      if (!tensor.incomparable.empty() || !limit.crossed(tensor.difference)) continue;
+      crossed.push_back(fmt::format("{}: {} (found {})", printable(tensor.a->name), limit.text(), number(limit.measured(tensor.difference))));
+    }
+    if (limit.crossed(comparison.total)) {
+      crossed.push_back(fmt::format("all tensors together: {} (found {})", limit.text(), number(limit.measured(comparison.total))));
+    }
+  }
+  return crossed;
+}
+
+int run(Options& options, const CommonOptions& common) {
+  std::vector<std::string> orders = sort_names();
+  if (std::find(orders.begin(), orders.end(), options.sort) == orders.end()) {
+    throw UsageError("--sort '{}': wanted one of {}{}", printable(options.sort), join(orders, ", "), did_you_mean(options.sort, orders));
+  }
+  std::vector<Limit> limits;
+  for (const std::string& text : options.fail_if) limits.push_back(Limit::parse(text));
+  Model a = open_model(options.a);
+  Model b = open_model(options.b);
+  check_json_target(common, {a.path(), b.path()});
+  if (options.focus_layer >= 0) options.compare.layer = options.focus_layer;
+  options.compare.progress = common.progress();
+  Comparison comparison = compare(a, b, options.compare);
+  Rows rows = sorted_rows(comparison, options.sort);
+  std::vector<std::string> crossed = crossed_limits(comparison, limits);
+  if (common.prints_text()) {
+    fmt::print("A {}\nB {}\n", printable(a.path()), printable(b.path()));
+    print_tensors(comparison, rows, options.top == 0 ? rows.size() : static_cast<size_t>(options.top));
+    print_histograms(comparison);
+    fmt::print("\n");
+    print_summary(comparison);
+    print_names("tensors only in A", comparison.only_in_a);
+    print_names("tensors only in B", comparison.only_in_b);
+    print_metadata(comparison);
+  }
+  write_json(common, json_of(options, comparison, rows, crossed));
+  size_t shown = std::min<size_t>(crossed.size(), 10);
+  for (size_t i = 0; i < shown; ++i) fmt::print(stderr, "limit crossed: {}\n", crossed[i]);
+  if (shown < crossed.size()) fmt::print(stderr, "and {} more limits crossed\n", crossed.size() - shown);
+  return crossed.empty() ? kDone : kLimitCrossed;
+}
+
+}  // namespace
+
+std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  app.add_option("A", options->a, "The original: GGUF file, any part of a split one, or `demo`")->required();
+  app.add_option("B", options->b, "The model to compare with it")->required();
+  app.add_option("--focus-layer", options->focus_layer, "Only the tensors blk.N.* of this layer")
+      ->type_name("N")
+      ->check(CLI::Range(0, kMaxLayer));
+  app.add_option("--sort", options->sort, "Order of the tensors: " + join(sort_names(), ", ") + "; measures put the worst first")
+      ->type_name("KEY");
+  app.add_option("--top", options->top, "Print only the first N tensors that differ; 0 is all")->type_name("N")->check(CLI::Range(0, 1000000000));
+  app.add_option("--fail-if", options->fail_if,
+                 "Exit with 3 when this is true of a tensor or of all together, as in max_rel>0.01; measures: " + Limit::metric_names())
+      ->type_name("LIMIT");
+  app.add_option("--epsilon", options->compare.epsilon, "Relative error is |a - b| / (|a| + epsilon); default 1e-12")
+      ->type_name("X")
+      ->check(CLI::PositiveNumber);
+  app.footer(
+      "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in nats.\n"
+      "Tensors of different types are compared by value. Tensors that hold the same values are not listed.");
+  return [options, &common] { return run(*options, common); };
+}
+
+}  // namespace fakequant::cli

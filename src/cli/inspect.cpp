@@ -1,0 +1,247 @@
+// fakequant inspect: what the tensors of a model really hold.
+
+#include "tensors/inspect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/selection.h"
+#include "cli/table.h"
+
+namespace fakequant::cli {
+
+namespace {
+
+struct Options {
+  std::string model;
+  SelectionOptions selection;
+  bool grids = false;
+  bool metadata = false;
+};
+
+std::string shape_text(const TensorInfo& info) {
+  return info.shape.empty() ? "scalar" : fmt::format("{}", fmt::join(info.shape, " x "));
+}
+
+struct TypeSum {
+  uint64_t tensors = 0;
+  uint64_t bytes = 0;
+};
+
+// Of the whole model, whatever was selected.
+struct ModelSums {
+  std::map<std::string, TypeSum> types;
+  uint64_t weights = 0;
+  uint64_t bytes = 0;
+
+  double bits_per_weight() const { return weights == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(weights); }
+};
+
+ModelSums sums_of(const Model& model) {
+  ModelSums sums;
+  for (const Model::Located& tensor : model.tensors()) {
+    TypeSum& type = sums.types[std::string(name_of(tensor.info->type))];
+    ++type.tensors;
+    type.bytes += tensor.info->data_bytes;
+    sums.weights += static_cast<uint64_t>(tensor.info->value_count);
+    sums.bytes += tensor.info->data_bytes;
+  }
+  return sums;
+}
+
+void print_file_facts(const Model& model, const ModelSums& sums) {
+  std::string architecture = model.architecture();
+  fmt::print("{}\n", printable(model.path()));
+  fmt::print("  GGUF version {}, {}, {}, {} tensors, {} weights, {:.4f} bits per weight\n", model.shards()[0].version(),
+             architecture.empty() ? "no architecture named" : "architecture " + printable(architecture),
+             model.shards().size() == 1 ? format_bytes(model.total_bytes())
+                                        : fmt::format("{} in {} files", format_bytes(model.total_bytes()), model.shards().size()),
+             model.tensors().size(), format_count(sums.weights), sums.bits_per_weight());
+  for (const auto& [name, sum] : sums.types) {
+    fmt::print("  {:<8} {:>6} tensors  {:>12}\n", name, sum.tensors, format_bytes(sum.bytes));
+  }
+}
+
+void print_metadata(const Model& model) {
+  fmt::print("\nmetadata\n");
+  for (const GgufFile& shard : model.shards()) {
+    for (const MetadataEntry& entry : shard.metadata()) {
+      fmt::print("  {} = {}\n", printable(entry.key), display_value(entry));
+    }
+  }
+}
+
+// What a reader should know of the values beyond the columns; only what there is.
+std::string remarks_on(const TensorReport& report) {
+  const ValueStatistics& s = report.facts->statistics;
+  std::vector<std::string> remarks;
+  auto add = [&](uint64_t count, const char* what) {
+    if (count > 0) remarks.push_back(fmt::format("{} {}", format_count(count), what));
+  };
+  add(s.nan_count, "NaN");
+  add(s.inf_count, "Inf");
+  add(s.beyond_f16_count, "beyond F16");
+  add(s.zero_count, "zeros");
+  add(s.subnormal_count, "subnormal");
+  if (s.below_f16_normal_count > 0) remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
+  if (!report.grids.empty()) remarks.push_back("exactly on " + join(report.grids, ", "));
+  return join(remarks, "; ");
+}
+
+void print_tensors(const Model& model, const std::vector<TensorReport>& reports) {
+  using enum Table::Align;
+  Table table({{"tensor", left}, {"type", left}, {"shape", right}, {"size", right}, {"effective", left}, {"low16=0", right},
+               {"distinct", right}, {"min", right}, {"max", right}, {"mean", right}, {"std", right}, {"kurtosis", right},
+               {"outlier", right}, {"remarks", left}});
+  for (const TensorReport& report : reports) {
+    const TensorInfo& info = *model.tensors()[report.tensor_index].info;
+    std::vector<std::string> row{printable(info.name), std::string(name_of(info.type)), shape_text(info), format_bytes(info.data_bytes),
+                                 report.effective_precision};
+    if (!report.facts) {
+      row.insert(row.end(), 8, "-");
+      row.emplace_back("a type internal to ggml: values cannot be read");
+    } else {
+      const ValueStatistics& s = report.facts->statistics;
+      auto short_number = [](double value) { return std::isnan(value) ? std::string("-") : fmt::format("{:.4g}", value); };
+      row.push_back(info.type == TensorType::F32 ? percent(s.low16_zero_fraction()) : "");
+      row.push_back(report.facts->distinct_count ? format_count(*report.facts->distinct_count) : ">65,536");
+      for (double value : {s.min(), s.max(), s.mean(), s.standard_deviation(), s.kurtosis()}) row.push_back(short_number(value));
+      row.push_back(std::isnan(s.largest_outlier()) ? "-" : fmt::format("{:.1f} std", s.largest_outlier()));
+      row.push_back(remarks_on(report));
+    }
+    table.add(std::move(row));
+  }
+  fmt::print("\n{}", table.text(terminal_styles()));
+}
+
+bool is_narrower(const TensorInfo& info, const TensorReport& report) {
+  if (!report.facts || report.facts->statistics.count == 0) return false;
+  bool half = info.type == TensorType::F16 || info.type == TensorType::BF16;
+  if (info.type != TensorType::F32 && !half) return false;
+  EffectivePrecision precision = report.facts->precision;
+  if (info.type == TensorType::F32) return precision != EffectivePrecision::f32 && precision != EffectivePrecision::tf32;
+  return precision < EffectivePrecision::bf16;
+}
+
+void print_summary(const Model& model, const std::vector<TensorReport>& reports) {
+  std::map<std::string, std::vector<std::string>> wider;  // "F32 tensors hold bf16" -> names
+  uint64_t saved = 0;
+  size_t narrow_count = 0;
+  for (const TensorReport& report : reports) {
+    const TensorInfo& info = *model.tensors()[report.tensor_index].info;
+    if (is_narrower(info, report)) {
+      wider[fmt::format("{} in name and {} in fact", name_of(info.type), report.effective_precision)].push_back(printable(info.name));
+    }
+    saved += report.narrow_saves_bytes;
+    narrow_count += report.narrow_type ? 1 : 0;
+  }
+  fmt::print("\n");
+  if (wider.empty()) fmt::print("Every tensor needs the precision of its type.\n");
+  for (const auto& [what, names] : wider) {
+    size_t shown = std::min<size_t>(names.size(), 4);
+    std::string list = join({names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown)}, ", ");
+    fmt::print("{} {} {}: {}{}.\n", format_count(names.size()), names.size() == 1 ? "tensor is" : "tensors are", what, list,
+               shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
+  }
+  if (narrow_count > 0) {
+    fmt::print("A lossless narrowing of {} {} saves {}:\n  fakequant quantize {} OUT.gguf --tensors matrices --format f32 --store narrow\n",
+               narrow_count, narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved), model.path());
+  } else {
+    fmt::print("A lossless narrowing (--store narrow) would save nothing: no F32 matrix fits F16 or BF16.\n");
+  }
+}
+
+Json json_of(const Model& model, const TensorReport& report) {
+  const TensorInfo& info = *model.tensors()[report.tensor_index].info;
+  Json tensor{{"name", info.name},
+              {"type", name_of(info.type)},
+              {"shape", info.shape},
+              {"count", info.value_count},
+              {"bytes", info.data_bytes},
+              {"offset", info.data_offset},
+              {"effective_precision", report.effective_precision}};
+  if (!report.facts) return tensor;
+  const ValueStatistics& s = report.facts->statistics;
+  tensor["low16_zero_fraction"] = info.type == TensorType::F32 ? json_number(s.low16_zero_fraction()) : Json(nullptr);
+  tensor["distinct_count"] = report.facts->distinct_count ? Json(*report.facts->distinct_count) : Json(nullptr);
+  tensor["min"] = json_number(s.min());
+  tensor["max"] = json_number(s.max());
+  tensor["mean"] = json_number(s.mean());
+  tensor["std"] = json_number(s.standard_deviation());
+  tensor["kurtosis"] = json_number(s.kurtosis());
+  tensor["largest_outlier_std"] = json_number(s.largest_outlier());
+  tensor["zero_count"] = s.zero_count;
+  tensor["subnormal_count"] = s.subnormal_count;
+  tensor["nan_count"] = s.nan_count;
+  tensor["inf_count"] = s.inf_count;
+  tensor["beyond_f16_count"] = s.beyond_f16_count;
+  tensor["below_f16_normal_fraction"] = json_number(s.below_f16_normal_fraction());
+  tensor["grids"] = report.grids;
+  tensor["narrow_type"] = report.narrow_type ? Json(name_of(*report.narrow_type)) : Json(nullptr);
+  tensor["narrow_saves_bytes"] = report.narrow_saves_bytes;
+  return tensor;
+}
+
+Json json_of(const Model& model, const ModelSums& sums, const std::vector<TensorReport>& reports) {
+  Json types = Json::object();
+  for (const auto& [name, sum] : sums.types) types[name] = {{"tensors", sum.tensors}, {"bytes", sum.bytes}};
+  Json tensors = Json::array();
+  uint64_t saved = 0;
+  for (const TensorReport& report : reports) {
+    tensors.push_back(json_of(model, report));
+    saved += report.narrow_saves_bytes;
+  }
+  return {{"schema_version", kSchemaVersion},
+          {"file", model.path()},
+          {"gguf_version", model.shards()[0].version()},
+          {"architecture", model.architecture()},
+          {"file_bytes", model.total_bytes()},
+          {"weights", sums.weights},
+          {"bits_per_weight", sums.bits_per_weight()},
+          {"narrow_saves_bytes", saved},
+          {"types", types},
+          {"tensors", tensors}};
+}
+
+int run(const Options& options, const CommonOptions& common) {
+  Model model = open_model(options.model);
+  check_json_target(common, {model.path()});
+  std::vector<size_t> indices = selected(model, options.selection);
+  ModelSums sums = sums_of(model);
+  if (common.prints_text()) {
+    print_file_facts(model, sums);
+    if (options.metadata) print_metadata(model);
+  }
+  std::vector<TensorReport> reports = inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
+  if (common.prints_text() && !reports.empty()) {
+    print_tensors(model, reports);
+    print_summary(model, reports);
+  }
+  write_json(common, json_of(model, sums, reports));
+  return kDone;
+}
+
+}  // namespace
+
+std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`")->required();
+  add_selection_options(app, options->selection);
+  app.add_flag("--grids", options->grids, "Also find block formats that the values are exactly on: integers, q4_0, q8_0, ... (slower)");
+  app.add_flag("--metadata", options->metadata, "Also print the file's metadata");
+  app.footer(
+      "effective: the first of e2m1 e2m3 e3m2 e4m3 e5m2 bf16 bf16+1 f16 tf32 f32 that holds every value exactly;\n"
+      "  `constant` for one value, bf16+1 for norms stored as weight + 1; a quantized type is its own\n"
+      "low16=0: share of F32 values whose low 16 bits are zero. distinct: values that differ, to 65,536\n"
+      "kurtosis: 3 for a normal distribution. outlier: largest distance from the mean in standard deviations\n\n" +
+      role_help());
+  return [options, &common] { return run(*options, common); };
+}
+
+}  // namespace fakequant::cli

@@ -1,0 +1,138 @@
+// The program: parses the command line by the command table, runs the command, turns errors into one sentence and an exit code.
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "gguf/pending_file.h"
+
+namespace fakequant::cli {
+namespace {
+
+// A mapped file that another program cuts short raises SIGBUS where it is read: no error code can tell.
+extern "C" void on_bus_error(int) {
+  static constexpr char kText[] = "fakequant: a file became shorter, or its disk failed, while it was read\n";
+  remove_pending_files();
+  [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+  _exit(kFailed);
+}
+
+// Ctrl-C and its like leave nothing behind, then end the program as if they had not been caught.
+extern "C" void on_stop(int signal_number) {
+  remove_pending_files();
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_stop;
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(number, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);
+  }
+  action.sa_handler = on_bus_error;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
+void add_common_options(CLI::App& app, CommonOptions& common) {
+  app.add_option("--json", common.json_path, "Write the full result as JSON to this file (- is standard output)")->type_name("FILE");
+  app.add_option("-t,--threads", common.threads, "Threads to use; 0 is every processor")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096));
+  app.add_flag("-q,--quiet", common.quiet, "Print errors only");
+  app.add_flag("-v,--verbose", common.verbose, "Print more");
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+// Prints what is wrong with the command line and returns the exit code. CLI11 names the word; we add what may have been meant.
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App* current = &app;
+  for (const CLI::App* command : app.get_subcommands()) current = command;
+  std::string hint;
+  bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr || dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  if (current == &app && argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> names;
+    for (const Command& command : commands()) names.emplace_back(command.name);
+    fmt::print(stderr, "fakequant: '{}' is no command{}\n", printable(argv[1]), did_you_mean(argv[1], names));
+  } else {
+    for (int i = 1; i < argc && unknown; ++i) {
+      std::string word = split(argv[i], '=')[0];
+      std::vector<std::string> names = option_names(*current);
+      bool known = std::find(names.begin(), names.end(), word) != names.end();
+      if (word.size() > 2 && word.starts_with("--") && !known) hint = did_you_mean(word, names);
+    }
+    std::string text = error.what();
+    while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
+    fmt::print(stderr, "fakequant: {}{}\n", printable(text), hint);
+  }
+  fmt::print(stderr, "Run `fakequant{} --help` for what can be given.\n", current == &app ? "" : " " + current->get_name());
+  return kWrongUsage;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"fakequant: the real precision of GGUF models, and what any other would cost", "fakequant"};
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.footer("MODEL is a GGUF file, any part of a split one, or `demo` for the model that comes with the program.\n"
+             "Run `fakequant COMMAND --help` for the options of a command.");
+  CommonOptions common;
+  std::function<int()> chosen;
+  for (const Command& command : commands()) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    if (command.hidden) sub->group("");
+    std::function<int()> body = command.add(*sub, common);
+    add_common_options(*sub, common);
+    sub->callback([&chosen, body] { chosen = body; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success) == 0 ? kDone : kFailed;
+  } catch (const CLI::ParseError& error) {
+    return report_usage(app, error, argc, argv);
+  }
+  ThreadLimit limit(common.threads);
+  int code = chosen();
+  if (std::fflush(stdout) != 0) throw Error("standard output: {}", std::strerror(errno));
+  return code;
+}
+
+}  // namespace
+}  // namespace fakequant::cli
+
+int main(int argc, char** argv) {
+  using namespace fakequant;
+  cli::install_signal_handlers();
+  try {
+    return cli::run(argc, argv);
+  } catch (const UsageError& error) {
+    fmt::print(stderr, "fakequant: {}\n", error.what());
+    return cli::kWrongUsage;
+  } catch (const Error& error) {
+    fmt::print(stderr, "fakequant: {}\n", error.what());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "fakequant: not enough memory\n");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fakequant: {}\n", error.what());
+  }
+  return cli::kFailed;
+}

@@ -1,0 +1,258 @@
+#include "tensors/grids.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "engine/codec.h"
+#include "formats/catalog.h"
+#include "formats/fake_quantize.h"
+#include "tensors/rounder.h"
+
+namespace fakequant {
+
+namespace {
+
+// A grid of whole codes times one scale per block.
+struct CodeGrid {
+  Format format;
+  bool signed_scale;      // q4_0, q5_0: the extreme value has the lowest code, whatever its sign
+  int lowest_code;
+  int highest_code;
+  const FloatGrid* scale_grid;  // what scales the format can store
+  int64_t block;                // values per scale; 0 is the whole tensor
+};
+
+// Rounds to the storage type of the tensor; F32 needs none.
+void store_as(TensorType type, std::span<float> values) {
+  if (type == TensorType::F16) round_to_grid(kF16, Rounding::rne, Overflow::infinite, values);
+  if (type == TensorType::BF16) round_to_grid(kBf16, Rounding::rne, Overflow::infinite, values);
+}
+
+// Half the spacing of the storage type around a value: how far from it code x scale may have been.
+double storage_slack(TensorType type, double value) {
+  const FloatGrid& grid = type == TensorType::F16 ? kF16 : type == TensorType::BF16 ? kBf16 : kF32;
+  int exponent = std::max(std::ilogb(value), grid.min_exponent());
+  return std::ldexp(0.5, exponent - grid.mantissa_bits);
+}
+
+// The scales under which every value seen so far is a whole code.
+struct ScaleInterval {
+  double low = -INFINITY;
+  double high = INFINITY;
+  bool possible = true;
+
+  void add(TensorType type, double value, double code) {
+    if (code == 0) {
+      possible = possible && value == 0;
+      return;
+    }
+    double slack = storage_slack(type, value);
+    double a = (value - slack) / code;
+    double b = (value + slack) / code;
+    low = std::max(low, std::min(a, b));
+    high = std::min(high, std::max(a, b));
+    possible = possible && low <= high;
+  }
+
+  void merge(const ScaleInterval& other) {
+    low = std::max(low, other.low);
+    high = std::min(high, other.high);
+    possible = possible && other.possible && low <= high;
+  }
+};
+
+// The value of largest magnitude; the first of them.
+float extreme_of(std::span<const float> values) {
+  float extreme = 0;
+  for (float value : values) {
+    if (std::abs(value) > std::abs(extreme)) extreme = value;
+  }
+  return extreme;
+}
+
+// The scale that gives the extreme value the code it must have.
+double first_guess(const CodeGrid& grid, float extreme) {
+  if (grid.signed_scale) return static_cast<double>(extreme) / grid.lowest_code;
+  return extreme < 0 ? static_cast<double>(extreme) / grid.lowest_code : static_cast<double>(extreme) / grid.highest_code;
+}
+
+ScaleInterval interval_of(const CodeGrid& grid, TensorType type, double guess, std::span<const float> values) {
+  ScaleInterval interval;
+  for (float value : values) {
+    double code = std::clamp(std::nearbyint(value / guess), double(grid.lowest_code), double(grid.highest_code));
+    interval.add(type, value, code);
+    if (!interval.possible) break;
+  }
+  return interval;
+}
+
+bool restores_all(TensorType type, float scale, double guess, std::span<const float> values, std::vector<float>& scratch) {
+  scratch.resize(values.size());
+  for (size_t i = 0; i < values.size(); ++i) scratch[i] = static_cast<float>(std::nearbyint(values[i] / guess)) * scale;
+  store_as(type, scratch);
+  // By value: an upcast keeps -0 only where the codes have one.
+  return std::equal(values.begin(), values.end(), scratch.begin());
+}
+
+// Scales in the interval that the format can store, the likeliest first.
+std::vector<float> candidates(const CodeGrid& grid, const ScaleInterval& interval) {
+  auto middle = static_cast<float>(interval.low + (interval.high - interval.low) / 2);
+  round_to_grid(*grid.scale_grid, Rounding::rne, Overflow::infinite, {&middle, 1});
+  std::vector<float> result;
+  uint32_t step = uint32_t{1} << (23 - grid.scale_grid->mantissa_bits);
+  for (int offset : {0, 1, -1, 2, -2}) {
+    auto bits = std::bit_cast<uint32_t>(middle) + static_cast<uint32_t>(offset) * step;
+    auto scale = std::bit_cast<float>(bits);
+    if (std::isfinite(scale) && scale >= interval.low && scale <= interval.high) result.push_back(scale);
+  }
+  return result;
+}
+
+bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float> values, std::vector<float>& scratch) {
+  float extreme = extreme_of(values);
+  if (extreme == 0) return true;
+  double guess = first_guess(grid, extreme);
+  ScaleInterval interval = interval_of(grid, type, guess, values);
+  if (!interval.possible) return false;
+  std::vector<float> scales = candidates(grid, interval);
+  return std::any_of(scales.begin(), scales.end(),
+                     [&](float scale) { return restores_all(type, scale, guess, values, scratch); });
+}
+
+// True when `holds` is true of every piece; stops looking at the first that fails.
+bool every_piece(const TensorView& view, std::span<const Piece> pieces,
+                 const std::function<bool(std::span<const float>, Scratch&)>& holds) {
+  std::atomic<bool> all = true;
+  // The first piece alone decides most tensors.
+  for (std::span<const Piece> part : {pieces.first(1), pieces.subspan(1)}) {
+    for_each_piece(part, [&](size_t index, Scratch& scratch) {
+      if (all && !holds(decode_piece(view, part[index], scratch.original), scratch)) all = false;
+    });
+    if (!all) return false;
+  }
+  return true;
+}
+
+bool blocks_are_exact(const CodeGrid& grid, const TensorView& view) {
+  std::vector<Piece> pieces = pieces_of(*view.info, grid.block, grid.block == view.info->row_length);
+  return every_piece(view, pieces, [&](std::span<const float> values, Scratch& scratch) {
+    auto block = static_cast<size_t>(grid.block);
+    for (size_t first = 0; first < values.size(); first += block) {
+      if (!block_is_exact(grid, view.info->type, values.subspan(first, block), scratch.rounded)) return false;
+    }
+    return true;
+  });
+}
+
+bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float extreme) {
+  std::vector<Piece> pieces = pieces_of(*view.info);
+  double guess = first_guess(grid, extreme);
+  std::vector<ScaleInterval> parts(pieces.size());
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    parts[index] = interval_of(grid, view.info->type, guess, decode_piece(view, pieces[index], scratch.original));
+  });
+  ScaleInterval interval;
+  for (const ScaleInterval& part : parts) interval.merge(part);
+  if (!interval.possible) return false;
+  std::vector<float> scales = candidates(grid, interval);
+  return std::any_of(scales.begin(), scales.end(), [&](float scale) {
+    return every_piece(view, pieces, [&](std::span<const float> values, Scratch& scratch) {
+      return restores_all(view.info->type, scale, guess, values, scratch.rounded);
+    });
+  });
+}
+
+bool requantizes_exactly(const TensorView& view, const Format& format) {
+  Rounder rounder(format, *view.info, {});
+  std::atomic<bool> all = true;
+  const std::vector<Piece>& pieces = rounder.pieces();
+  for (std::span<const Piece> part : {std::span(pieces).first(1), std::span(pieces).subspan(1)}) {
+    for_each_piece(part, [&](size_t index, Scratch& scratch) {
+      if (!all) return;
+      std::span<float> values = decode_piece(view, part[index], scratch.original);
+      scratch.rounded.assign(values.begin(), values.end());
+      rounder.round(part[index], scratch.rounded, scratch.bytes);
+      store_as(view.info->type, scratch.rounded);
+      if (!std::equal(values.begin(), values.end(), scratch.rounded.begin())) all = false;
+    });
+    if (!all) return false;
+  }
+  return true;
+}
+
+std::vector<CodeGrid> integer_grids(int64_t row_length) {
+  std::vector<CodeGrid> grids;
+  for (int bits = 2; bits <= 8; ++bits) {
+    int half = (1 << (bits - 1)) - 1;
+    for (const char* scheme : {"restricted", "full"}) {
+      int lowest = scheme[0] == 'f' ? -half - 1 : -half;
+      for (int64_t block : {int64_t{32}, int64_t{64}, int64_t{128}, row_length, int64_t{0}}) {
+        // Any value alone is a code times a scale: a block must be long enough to say something.
+        if (block != 0 && (row_length % block != 0 || block < 16)) continue;
+        std::string extent = block == 0 ? "tensor" : block == row_length ? "row" : fmt::format("group={}", block);
+        if (block != row_length && block != 0 && block >= row_length) continue;
+        Format format = parse_format(fmt::format("int{}:{}:{}", bits, extent, scheme));
+        grids.push_back({format, false, lowest, half, &kF32, block});
+      }
+    }
+  }
+  return grids;
+}
+
+std::optional<CodeGrid> ggml_code_grid(const Format& format) {
+  switch (std::get<TensorType>(format.kind)) {
+    case TensorType::Q4_0: return CodeGrid{format, true, -8, 7, &kF16, 32};
+    case TensorType::Q5_0: return CodeGrid{format, true, -16, 15, &kF16, 32};
+    case TensorType::Q8_0: return CodeGrid{format, false, -127, 127, &kF16, 32};
+    default: return std::nullopt;
+  }
+}
+
+struct Extent {
+  float extreme = 0;
+  bool finite = true;
+};
+
+Extent extent_of(const TensorView& view) {
+  std::vector<Piece> pieces = pieces_of(*view.info);
+  std::vector<Extent> parts(pieces.size());
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    std::span<const float> values = decode_piece(view, pieces[index], scratch.original);
+    parts[index].extreme = extreme_of(values);
+    parts[index].finite = std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+  });
+  Extent whole;
+  for (const Extent& part : parts) {
+    if (std::abs(part.extreme) > std::abs(whole.extreme)) whole.extreme = part.extreme;
+    whole.finite = whole.finite && part.finite;
+  }
+  return whole;
+}
+
+}  // namespace
+
+std::vector<std::string> exact_grids(const TensorView& view) {
+  std::vector<std::string> found;
+  Extent extent = extent_of(view);
+  if (!extent.finite || extent.extreme == 0) return found;
+  for (const CodeGrid& grid : integer_grids(view.info->row_length)) {
+    bool exact = grid.block == 0 ? whole_tensor_is_exact(grid, view, extent.extreme) : blocks_are_exact(grid, view);
+    if (exact) found.push_back(grid.format.name);
+  }
+  for (const CatalogEntry& entry : catalog()) {
+    const auto* type = std::get_if<TensorType>(&entry.format.kind);
+    if (type == nullptr || needs_importance(*type) || !misfit(entry.format, view.info->row_length).empty()) continue;
+    std::optional<CodeGrid> grid = ggml_code_grid(entry.format);
+    bool exact = grid ? blocks_are_exact(*grid, view) : requantizes_exactly(view, entry.format);
+    if (exact) found.push_back(entry.name);
+  }
+  return found;
+}
+
+}  // namespace fakequant

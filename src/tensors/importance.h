@@ -1,0 +1,39 @@
+#pragma once
+// Importance matrices as llama-imatrix writes them: for each weight tensor the mean square of what it is multiplied with, per input
+// channel. Reads the GGUF form and the older binary one. Knows no formats.
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gguf/reader.h"
+
+namespace fakequant {
+
+class ImportanceMatrix {
+ public:
+  ImportanceMatrix() = default;
+
+  // Throws Error naming file and entry for files that are neither form, cut short, or hold values that are not finite.
+  static ImportanceMatrix load(const std::string& path);
+
+  bool empty() const { return entries_.empty(); }
+  size_t entry_count() const { return entries_.size(); }
+
+  // The weights for this tensor: row_length per matrix (expert), one after the other; empty when the file has none for it. Throws Error
+  // when there is an entry of another size, or one that is all zeros (ggml would store zeros).
+  std::span<const float> weights_for(const TensorInfo& tensor) const;
+
+ private:
+  std::string path_;
+  std::map<std::string, std::vector<float>> entries_;
+};
+
+// The slice of `weights` (as weights_for gives them) for a row of the tensor; empty for empty weights.
+std::span<const float> weights_for_row(std::span<const float> weights, const TensorInfo& tensor, int64_t row);
+
+// How many consecutive rows, from `row` on, share its slice.
+int64_t rows_sharing_weights(const TensorInfo& tensor, int64_t row);
+
+}  // namespace fakequant

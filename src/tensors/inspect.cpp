@@ -1,0 +1,106 @@
+#include "tensors/inspect.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "base/parallel.h"
+#include "base/text.h"
+#include "engine/codec.h"
+#include "tensors/grids.h"
+#include "tensors/tensor_pass.h"
+
+namespace fakequant {
+
+namespace {
+
+// Tensors of 16-bit floats have at most 65,536 different values: counting codes says everything.
+ValueFacts facts_by_codes(const TensorView& view, std::vector<CodeCounts>& counts, Progress& progress) {
+  std::vector<Piece> pieces = pieces_of(*view.info);
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    std::span<const std::byte> bytes = bytes_of(view, pieces[index]);
+    bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(uint16_t) == 0;
+    if (!aligned) {
+      scratch.bytes.assign(bytes.begin(), bytes.end());
+      bytes = scratch.bytes;
+    }
+    counts[thread_slot()].add({reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / 2});
+    progress.advance(bytes.size());
+  });
+  for (size_t i = 1; i < counts.size(); ++i) {
+    counts[0].merge(counts[i]);
+    counts[i].clear();
+  }
+  ValueFacts facts = facts_of_codes(counts[0], view.info->type == TensorType::F16 ? HalfType::f16 : HalfType::bf16);
+  counts[0].clear();
+  return facts;
+}
+
+ValueFacts facts_by_values(const TensorView& view, Progress& progress) {
+  std::vector<Piece> pieces = pieces_of(*view.info);
+  std::vector<ValueStatistics> statistics(pieces.size());
+  std::vector<PrecisionNeeds> needs(pieces.size());
+  std::vector<DistinctCounter> distinct(max_thread_slots());
+  std::atomic<bool> too_many = false;
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    std::span<const float> values = decode_piece(view, pieces[index], scratch.original);
+    statistics[index].add(values);
+    needs[index].add(values);
+    DistinctCounter& counter = distinct[thread_slot()];
+    if (!too_many.load(std::memory_order_relaxed)) {
+      counter.add(values);
+      if (!counter.count()) too_many = true;
+    }
+    progress.advance(pieces[index].byte_count);
+  });
+  ValueFacts facts;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    facts.statistics.merge(statistics[i]);
+    facts.needs.merge(needs[i]);
+  }
+  for (size_t i = 1; i < distinct.size(); ++i) distinct[0].merge(distinct[i]);
+  if (!too_many) facts.distinct_count = distinct[0].count();
+  facts.precision = effective_precision(facts.statistics.count, facts.needs, facts.distinct_count);
+  return facts;
+}
+
+bool is_half(TensorType type) { return type == TensorType::F16 || type == TensorType::BF16; }
+
+TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options, std::vector<CodeCounts>& counts,
+                       Progress& progress) {
+  TensorView view = view_of(model, tensor_index);
+  const TensorInfo& info = *view.info;
+  TensorReport report{.tensor_index = tensor_index, .facts = {}, .effective_precision = lower(name_of(info.type)), .grids = {},
+                      .narrow_type = {}};
+  if (!can_decode(info.type)) return report;
+  report.facts = is_half(info.type) ? facts_by_codes(view, counts, progress) : facts_by_values(view, progress);
+  bool floating = is_half(info.type) || info.type == TensorType::F32;
+  if (floating) report.effective_precision = name_of(report.facts->precision);
+  if (options.grids && floating) report.grids = exact_grids(view);
+  if (info.type == TensorType::F32 && may_narrow(info)) {
+    report.narrow_type = exact_half_type(report.facts->needs);
+    if (report.narrow_type) report.narrow_saves_bytes = info.data_bytes / 2;
+  }
+  return report;
+}
+
+}  // namespace
+
+std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs) {
+  if (needs.fit(kF16)) return TensorType::F16;
+  if (needs.fit(kBf16)) return TensorType::BF16;
+  return std::nullopt;
+}
+
+bool may_narrow(const TensorInfo& info) { return info.row_count > 1 && info.shape.size() > 1; }
+
+std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices, const InspectOptions& options) {
+  uint64_t total = 0;
+  for (size_t index : tensor_indices) total += model.tensors()[index].info->data_bytes;
+  Progress progress("inspect", total, options.progress);
+  std::vector<CodeCounts> counts(max_thread_slots());
+  std::vector<TensorReport> reports;
+  for (size_t index : tensor_indices) reports.push_back(report_on(model, index, options, counts, progress));
+  return reports;
+}
+
+}  // namespace fakequant

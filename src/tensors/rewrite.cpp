@@ -1,0 +1,195 @@
+#include "tensors/rewrite.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/codec.h"
+
+namespace fakequant {
+
+namespace {
+
+std::vector<StampEntry> stamp_of(const Model& model, const Plan& plan, size_t shard_index) {
+  std::string lines;
+  for (const PlannedTensor& planned : plan.tensors) {
+    const Model::Located& tensor = model.tensors()[planned.tensor_index];
+    if (tensor.shard_index == shard_index) lines += fmt::format("{} = {}\n", tensor.info->name, planned.format.name);
+  }
+  return {{"fakequant.version", FAKEQUANT_VERSION}, {"fakequant.llama_cpp", llama_version()}, {"fakequant.tensors", lines}};
+}
+
+// One tensor on its way into the output.
+struct TensorJob {
+  TensorView view;
+  const PlannedTensor& planned;
+  const Rounder& rounder;
+  TensorType type_after;
+  uint64_t output_offset;
+  PendingFile& file;
+  double epsilon;
+};
+
+uint64_t bytes_before_value(TensorType type, int64_t value_index) {
+  const TypeFacts& facts = facts_of(type);
+  return static_cast<uint64_t>(value_index) / facts.block_values * facts.block_bytes;
+}
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+[[noreturn]] void refuse_storage(const TensorJob& job) {
+  throw Error("tensor '{}': its storage type {} cannot hold values rounded to {}; give --store auto to store it in the smallest exact "
+              "type",
+              printable(job.view.info->name), name_of(job.type_after), job.planned.format.name);
+}
+
+// Stores scratch.rounded as the job's type into scratch.bytes and returns the values that the file will hold.
+std::span<const float> store_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
+  const TensorInfo& info = *job.view.info;
+  bool quantized = facts_of(job.type_after).type_class == TypeClass::quantized;
+  scratch.bytes.resize(bytes_before_value(job.type_after, piece.value_count));
+  if (quantized && needs_importance(job.type_after)) refuse_storage(job);
+  int64_t row_length = std::min(piece.value_count, info.row_length);
+  try {
+    encode(job.type_after, row_length, scratch.rounded, {}, scratch.bytes);
+  } catch (const Error&) {
+    refuse_storage(job);
+  }
+  if (job.type_after == TensorType::F32) return scratch.rounded;
+  scratch.stored.resize(scratch.rounded.size());
+  decode(job.type_after, scratch.bytes, scratch.stored);
+  if (quantized && !same_bits(scratch.stored, scratch.rounded)) refuse_storage(job);
+  return scratch.stored;
+}
+
+void measure_storage(std::span<const float> rounded, std::span<const float> stored, TensorResult& result) {
+  for (size_t i = 0; i < rounded.size(); ++i) {
+    double difference = std::abs(static_cast<double>(rounded[i]) - static_cast<double>(stored[i]));
+    bool both_nan = std::isnan(rounded[i]) && std::isnan(stored[i]);
+    if (difference == 0 || both_nan || rounded[i] == stored[i]) continue;
+    ++result.store_changed_count;
+    result.store_max_abs = std::max(result.store_max_abs, difference);
+  }
+}
+
+uint64_t count_saturated(std::span<const float> original, std::span<const float> stored) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < original.size(); ++i) count += std::isinf(original[i]) && std::isfinite(stored[i]) ? 1 : 0;
+  return count;
+}
+
+TensorResult rewrite_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
+  TensorResult result{};
+  const TensorInfo& info = *job.view.info;
+  std::span<float> original = decode_piece(job.view, piece, scratch.original);
+  scratch.rounded.assign(original.begin(), original.end());
+  job.rounder.round(piece, scratch.rounded, scratch.bytes);
+  std::span<const float> stored = original;
+  if (job.type_after == info.type && same_bits(original, scratch.rounded)) {
+    job.file.write(job.output_offset + piece.byte_offset, bytes_of(job.view, piece));
+  } else {
+    stored = store_piece(job, piece, scratch);
+    job.file.write(job.output_offset + bytes_before_value(job.type_after, piece.first_value), scratch.bytes);
+    if (!same_bits(stored, scratch.rounded)) measure_storage(scratch.rounded, stored, result);
+    result.bytes_changed = true;
+  }
+  result.difference = measure_difference(original, stored, job.epsilon, static_cast<uint64_t>(piece.first_value));
+  if (result.difference.nonfinite_count > 0) result.saturated_infinities = count_saturated(original, stored);
+  return result;
+}
+
+TensorResult rewrite_tensor(const TensorJob& job, Progress& progress) {
+  const std::vector<Piece>& pieces = job.rounder.pieces();
+  std::vector<TensorResult> parts(pieces.size());
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    parts[index] = rewrite_piece(job, pieces[index], scratch);
+    progress.advance(pieces[index].byte_count);
+  });
+  TensorResult whole{};
+  for (const TensorResult& part : parts) {
+    whole.difference.merge(part.difference);
+    whole.store_max_abs = std::max(whole.store_max_abs, part.store_max_abs);
+    whole.store_changed_count += part.store_changed_count;
+    whole.saturated_infinities += part.saturated_infinities;
+    whole.bytes_changed = whole.bytes_changed || part.bytes_changed;
+  }
+  whole.type_before = job.view.info->type;
+  whole.type_after = job.type_after;
+  return whole;
+}
+
+// The planned tensors of each shard, as (plan index, index in the shard).
+struct ShardWork {
+  std::vector<std::pair<size_t, size_t>> tensors;
+  std::vector<bool> rewritten;
+};
+
+std::vector<ShardWork> split_by_shard(const Model& model, const Plan& plan) {
+  std::vector<ShardWork> work(model.shards().size());
+  for (size_t s = 0; s < work.size(); ++s) work[s].rewritten.assign(model.shards()[s].tensors().size(), false);
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    const Model::Located& tensor = model.tensors()[plan.tensors[i].tensor_index];
+    const std::vector<TensorInfo>& all = model.shards()[tensor.shard_index].tensors();
+    auto index = static_cast<size_t>(tensor.info - all.data());
+    work[tensor.shard_index].tensors.emplace_back(i, index);
+    work[tensor.shard_index].rewritten[index] = true;
+  }
+  return work;
+}
+
+}  // namespace
+
+RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const std::string& output,
+                         const RewriteOptions& options) {
+  RewritePlan result;
+  result.types = decide_storage(model, plan, rounders, options.progress);
+  result.outputs = shard_output_names(output, model.shards().size());
+  size_t first_tensor = 0;
+  for (size_t s = 0; s < model.shards().size(); ++s) {
+    const GgufFile& shard = model.shards()[s];
+    std::span<const TensorType> types(result.types.data() + first_tensor, shard.tensors().size());
+    first_tensor += shard.tensors().size();
+    result.layouts.push_back(plan_layout(shard, types, options.stamp ? stamp_of(model, plan, s) : std::vector<StampEntry>{}));
+    result.bytes_before += shard.size();
+    result.bytes_after += result.layouts.back().size;
+  }
+  return result;
+}
+
+RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
+                      const RewriteOptions& options) {
+  std::vector<std::string> inputs;
+  for (const GgufFile& shard : model.shards()) inputs.push_back(shard.path());
+  for (const std::string& output : layout.outputs) check_output(output, inputs, options.force, layout.bytes_after);
+
+  uint64_t work_bytes = 0;
+  for (const PlannedTensor& planned : plan.tensors) work_bytes += model.tensors()[planned.tensor_index].info->data_bytes;
+  Progress progress("quantize", work_bytes, options.progress);
+  RewriteResult result;
+  result.tensors.resize(plan.tensors.size());
+  std::vector<ShardWork> work = split_by_shard(model, plan);
+  std::vector<PendingFile> files;
+  for (size_t s = 0; s < work.size(); ++s) {
+    files.push_back(write_untouched(model.shards()[s], layout.layouts[s], work[s].rewritten, layout.outputs[s]));
+    for (auto [plan_index, shard_tensor] : work[s].tensors) {
+      const PlannedTensor& planned = plan.tensors[plan_index];
+      const TensorLayout& place = layout.layouts[s].tensors[shard_tensor];
+      TensorJob job{view_of(model, planned.tensor_index), planned, rounders.at(plan_index), place.type, place.data_offset,
+                    files.back(), options.epsilon};
+      result.tensors[plan_index] = rewrite_tensor(job, progress);
+      result.tensors[plan_index].plan_index = plan_index;
+    }
+    if (options.sync) files.back().sync();
+  }
+  for (const TensorResult& tensor : result.tensors) result.total.merge(tensor.difference);
+  // The first shard is the one that a loader opens: it appears last, when the others are there.
+  for (size_t s = files.size(); s-- > 0;) files[s].publish();
+  return result;
+}
+
+}  // namespace fakequant

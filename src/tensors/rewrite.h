@@ -1,0 +1,60 @@
+#pragma once
+// Carries out a plan: a copy of the model's file or files in which the planned tensors hold rounded values, and the differences,
+// measured on the way. Prints nothing.
+
+#include <string>
+#include <vector>
+
+#include "analysis/difference.h"
+#include "gguf/writer.h"
+#include "tensors/storage.h"
+
+namespace fakequant {
+
+struct RewriteOptions {
+  double epsilon = kDefaultEpsilon;
+  bool force = false;  // replace an existing output
+  bool sync = true;    // on disk before the rename
+  bool stamp = false;  // add fakequant.* metadata
+  Progress::Mode progress = Progress::Mode::automatic;
+};
+
+// What will be written where, before anything is.
+struct RewritePlan {
+  std::vector<TensorType> types;     // of every tensor of the model
+  std::vector<std::string> outputs;  // one per shard
+  std::vector<FileLayout> layouts;   // one per shard
+  uint64_t bytes_before = 0;
+  uint64_t bytes_after = 0;
+};
+
+// Decides storage and layout.
+RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const std::string& output,
+                         const RewriteOptions& options);
+
+struct TensorResult {
+  size_t plan_index;  // into Plan::tensors
+  TensorType type_before;
+  TensorType type_after;
+  Difference difference;               // of what the file holds, against what the input held
+  double store_max_abs = 0;            // largest difference that storing added to rounding
+  uint64_t store_changed_count = 0;    // values that the storage type could not hold exactly
+  uint64_t saturated_infinities = 0;   // infinite values that became finite
+  bool bytes_changed = false;          // the file's bytes for this tensor differ from the input's
+};
+
+struct RewriteResult {
+  std::vector<TensorResult> tensors;  // as the plan orders them
+  Difference total;                   // over all of them
+};
+
+// Writes the outputs, whole or not at all.
+//
+//   throws   Error, nothing left behind: an output that check_output refuses; a quantized storage type that cannot hold the rounded values
+//            (naming the tensor and --store auto); a format that meets NaN; the disk
+//
+// The input files are only read. Outputs and differences do not depend on the number of threads.
+RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
+                      const RewriteOptions& options);
+
+}  // namespace fakequant

@@ -1,0 +1,40 @@
+#pragma once
+// Any format, our own or ggml's, as one function on rows of one tensor. Knows no files.
+
+#include <span>
+#include <vector>
+
+#include "formats/block_format.h"
+#include "formats/fake_quantize.h"
+#include "tensors/tensor_pass.h"
+
+namespace fakequant {
+
+class Rounder {
+ public:
+  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; it and `info` must outlive the rounder. Throws
+  // Error naming the tensor when the format needs an importance matrix and there is none.
+  Rounder(const Format& format, const TensorInfo& info, std::span<const float> importance);
+
+  // The pieces in which this format can be applied to the tensor.
+  const std::vector<Piece>& pieces() const { return pieces_; }
+
+  // True when scales are shared by more than a piece: then learn_ranges() must run before round().
+  bool needs_ranges() const;
+  void learn_ranges(const TensorView& view);
+
+  // Replaces the values of a piece by their restored values. `bytes` is scratch memory. Pieces may run in parallel. Throws Error
+  // naming the tensor when a ggml type meets NaN or Inf.
+  void round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
+
+ private:
+  void round_by_ggml(TensorType type, const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
+
+  const Format& format_;
+  const TensorInfo& info_;
+  std::span<const float> importance_;
+  std::vector<Piece> pieces_;
+  std::vector<ScaleRange> ranges_;  // of the tensor, or of every row when rows are cut
+};
+
+}  // namespace fakequant
