@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 fakequant=build/fakequant
 completion=build/bin/llama-completion
-prompt=${DEMO_PROMPT:-"river: a large"}
+prompt=${DEMO_PROMPT:-"tree: a tall"}
 work=demo
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(tput bold 2>/dev/null) plain=$(tput sgr0 2>/dev/null); else bold='' plain=''; fi
@@ -40,10 +40,11 @@ say "3. All matrices, rounded to 4-bit integers" \
   "One scale for each 32 weights of a row."
 run "$fakequant" quantize demo "$work/matrices_int4.gguf" --tensors matrices --format int4:group=32 --force
 
-say "4. What changed, measured from the files"
+say "4. What changed, measured from the two files" \
+  "First the copy with one BF16 norm; then, of the int4 copy, the five tensors that changed most."
 run "$fakequant" compare demo "$work/ffn_norm_bf16.gguf"
 echo
-run "$fakequant" compare demo "$work/matrices_int4.gguf"
+run "$fakequant" compare demo "$work/matrices_int4.gguf" --sort max_abs --top 5
 
 say "5. Stock llama.cpp loads the original and both copies" \
   "Each completes \"$prompt\"; without sampling, so different words come from different weights."
