@@ -191,9 +191,7 @@ double Difference::snr_db() const {
 double Difference::cosine() const {
   if (sum_squared_error == 0) return 1;
   if (sum_original_squared == 0 || sum_restored_squared == 0) return 0;
-  // Two roots, since the product of the sums may leave the range of double.
-  return std::clamp(sum_product / (std::sqrt(sum_original_squared) * std::sqrt(sum_restored_squared)), -1.0,
-                    1.0);
+  return std::clamp(sum_product / std::sqrt(sum_original_squared * sum_restored_squared), -1.0, 1.0);
 }
 
 Difference measure_difference(std::span<const float> original, std::span<const float> restored,

@@ -144,6 +144,8 @@ TEST(Histogram, CoarseBinsHoldTheSameValuesInOrder) {
     expect_coarse(normal_values(5000, 0, 0.02f, 3), most);
     expect_coarse(normal_values(5000, 1, 0.1f, 4), most);
     expect_coarse(normal_values(5000, -1, 0.1f, 4), most);
+    expect_coarse({1.0f, std::numeric_limits<float>::max()}, most);
+    expect_coarse({-1e-20f, 1e-30f, -std::numeric_limits<float>::max()}, most);
     expect_coarse({0.0f, -0.0f}, most);
     expect_coarse({0.0f, 1.0f}, most);
     expect_coarse({-3.0f, 2.0f}, most);
@@ -162,6 +164,8 @@ TEST(Histogram, CoarseBinsJoinTheSmallValues) {
   EXPECT_EQ(bins[0].upper, 1);
   EXPECT_EQ(bins[0].count, 10u);
   EXPECT_EQ(bins[1].count, 990u);
+  values[10] = 1e-20f;  // more than 1 %
+  EXPECT_LT(histogram_of(values).coarse_bins(8)[0].upper, 1);
 }
 
 TEST(KlDivergence, HandComputed) {
@@ -182,6 +186,15 @@ TEST(KlDivergence, EqualHistogramsAreZeroApart) {
   const Histogram p = histogram_of(normal_values(10000, 0, 1, 5));
   EXPECT_EQ(kl_divergence_nats(p, p), 0);
   EXPECT_EQ(kl_divergence_nats(Histogram(), Histogram()), 0);
+}
+
+TEST(KlDivergence, IsNeverNegative) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::vector<float> values = normal_values(1000, 0, 1, seed);
+    const Histogram p = histogram_of(values);
+    values[0] = 0.5f;
+    EXPECT_GE(kl_divergence_nats(p, histogram_of(values)), 0);
+  }
 }
 
 TEST(Wasserstein1, HandComputed) {

@@ -61,8 +61,9 @@ struct BlockMoments {
   double mean, m2, m3, m4;
 };
 
-// What is left of a block behind its last whole 16 values is summed beside the lanes: lanes that are indexed
-// by a variable would have to stay in memory.
+// Exact for equal values: at most 4096 of them, of 24 bits, sum without rounding. What is left of a block
+// behind its last whole 16 values is summed beside the lanes: lanes that are indexed by a variable would have
+// to stay in memory.
 FQ_VECTORIZED double mean_of_block(const float* values, size_t count) {
   double sum[kLanes] = {};
   const size_t whole = count - count % kLanes;
@@ -167,8 +168,7 @@ void ValueStatistics::merge(const ValueStatistics& other) {
   const double fb = nb / n;
   const double delta = other.mean_value - mean_value;
   const double delta2 = delta * delta;
-  // Pebay 2008, equations 2.1, 3.1 (orders 3 and 4); highest first, since each needs the lower ones of
-  // before.
+  // Pebay 2008; the highest moment first, since each needs the lower ones as they were.
   m4 += other.m4 + delta2 * delta2 * na * fb * (fa * fa - fa * fb + fb * fb) +
         6 * delta2 * (fa * fa * other.m2 + fb * fb * m2) + 4 * delta * (fa * other.m3 - fb * m3);
   m3 += other.m3 + delta2 * delta * na * fb * (fa - fb) + 3 * delta * (fa * other.m2 - fb * m2);
@@ -176,7 +176,7 @@ void ValueStatistics::merge(const ValueStatistics& other) {
   mean_value = na == 0 ? other.mean_value : mean_value + delta * fb;
 }
 
-// Adding +0 turns -0, whose place among the lanes decides whether it is seen, into +0.
+// Adding +0 turns -0 into +0 and changes nothing else.
 double ValueStatistics::min() const {
   return finite_count() == 0 ? kNothing : min_value + 0.0;
 }
@@ -188,21 +188,16 @@ double ValueStatistics::mean() const {
 }
 
 double ValueStatistics::standard_deviation() const {
-  if (finite_count() == 0) return kNothing;
-  return min_value == max_value ? 0.0 : std::sqrt(m2 / static_cast<double>(finite_count()));
+  return finite_count() == 0 ? kNothing : std::sqrt(m2 / static_cast<double>(finite_count()));
 }
 
 double ValueStatistics::kurtosis() const {
-  const double deviation = standard_deviation();
-  if (!(deviation > 0)) return kNothing;
-  // Divided one after the other: m2 squared may leave the range of double.
-  return m4 / m2 / m2 * static_cast<double>(finite_count());
+  // No F32 values, however many, drive the sums or this square out of the range of double.
+  return m2 > 0 ? static_cast<double>(finite_count()) * m4 / (m2 * m2) : kNothing;
 }
 
 double ValueStatistics::largest_outlier() const {
-  const double deviation = standard_deviation();
-  if (!(deviation > 0)) return kNothing;
-  return std::max(max_value - mean_value, mean_value - min_value) / deviation;
+  return m2 > 0 ? std::max(max_value - mean_value, mean_value - min_value) / standard_deviation() : kNothing;
 }
 
 double ValueStatistics::low16_zero_fraction() const {
