@@ -14,8 +14,9 @@
 
 namespace fakequant {
 
-// Exact counts of all 65,536 codes, at most 2^64 - 1 values. About 512 KiB, allocated at once: keep one per
-// thread. Merging is exact in any order, so everything derived has the same bits for any number of threads.
+// Exact counts of all 65,536 codes, at most 2^64 - 1 values. 512 KiB, and as much again once merged or
+// spilled: keep one per thread. Merging is exact in any order, so everything derived has the same bits for
+// any number of threads.
 class CodeCounts {
  public:
   static constexpr size_t kCodeCount = 65536;
@@ -42,9 +43,8 @@ class CodeCounts {
   void spill();
 
   uint64_t spill_after_;
-
-  std::vector<uint32_t>
-      tables_;  // kTableCount counters per code, side by side in turn; spilled before they overflow
+  // kTableCount whole tables, one behind the other; values go to them in turn.
+  std::vector<uint32_t> tables_;
   std::vector<uint64_t> spilled_;  // empty until the first spill
   uint64_t pending_ = 0;           // values in tables_
 };
