@@ -1,4 +1,5 @@
-// The selection grammars and recipes on any text: a value that keeps its promises, or an Error with printable text.
+// The selection grammars and recipes on any text: a value that keeps its promises, or an Error with printable
+// text.
 
 #include <cstdint>
 #include <cstdlib>

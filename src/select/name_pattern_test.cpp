@@ -1,10 +1,10 @@
 #include "select/name_pattern.h"
 
 #include <gtest/gtest.h>
+#include <regex.h>
 
 #include <chrono>
 #include <random>
-#include <regex>
 #include <string>
 
 #include "base/error.h"
@@ -92,6 +92,15 @@ TEST(Regex, KnowsTheUsualSyntax) {
   EXPECT_TRUE(regex("^a{0}$", ""));
 }
 
+TEST(Regex, AnchorsHoldWithinRepeatsAndChoices) {
+  EXPECT_TRUE(regex("(^|\\.)attn", "attn_q"));
+  EXPECT_TRUE(regex("(^|\\.)attn", "blk.0.attn_q"));
+  EXPECT_FALSE(regex("(^|\\.)attn", "cross_attn_q"));
+  EXPECT_TRUE(regex("(^a|b$)*c?$", "xb"));
+  EXPECT_FALSE(regex("^(^a){2}", "aa"));
+  EXPECT_FALSE(regex("^(c[ab]+|^[^a]?|[0-9]?[^a]{2}$){1,2}b+$", ".1bb"));
+}
+
 TEST(Regex, BytesAbove127AreOrdinary) {
   EXPECT_TRUE(regex("^..$", "\xc3\xa9"));
   EXPECT_TRUE(regex("\xc3\xa9", "caf\xc3\xa9"));
@@ -133,13 +142,14 @@ TEST(Regex, PatternsThatBacktrackersChokeOnAreQuick) {
   EXPECT_FALSE(regex("^(a|a)*$", name + "b"));
   EXPECT_FALSE(regex("^(a+)+$", name + "b"));
   EXPECT_TRUE(regex("^(a?){63}a{63}$", name));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));  // years, by backtracking
 }
 
-// A random pattern of the syntax that std::regex shares with ours.
+// A random pattern of the syntax that POSIX shares with ours, anchored or not as a whole: glibc gets anchors
+// within repeated groups wrong.
 std::string random_pattern(std::mt19937& random, int depth) {
   auto pick = [&](int count) { return static_cast<int>(random() % static_cast<unsigned>(count)); };
-  static constexpr const char* kAtoms[] = {"a", "b", "c", ".", "[ab]", "[^a]", "\\w", "\\d", "1"};
+  static constexpr const char* kAtoms[] = {"a", "b", "c", ".", "[ab]", "[^a]", "\\w", "[0-9]", "1"};
   static constexpr const char* kRepeats[] = {"",    "",      "",      "*",    "+", "?",
                                              "{2}", "{1,2}", "{0,1}", "{2,}", "*?"};
   std::string result;
@@ -149,22 +159,25 @@ std::string random_pattern(std::mt19937& random, int depth) {
     result += atom + kRepeats[pick(11)];
   }
   if (pick(4) == 0) result += "|" + random_pattern(random, 0);
-  if (pick(6) == 0) result = "^" + result;
-  if (pick(6) == 0) result += "$";
   return result;
 }
 
-TEST(Regex, AgreesWithTheStandardLibrary) {
+TEST(Regex, AgreesWithPosix) {
   std::mt19937 random(20240607);
-  for (int round = 0; round < 150; ++round) {
-    std::string pattern = random_pattern(random, 2);
+  for (int round = 0; round < 2000; ++round) {
+    std::string pattern = fmt::format("({})", random_pattern(random, 2));
+    if (random() % 4 == 0) pattern = "^" + pattern;
+    if (random() % 4 == 0) pattern += "$";
     NamePattern ours = NamePattern::regex(pattern);
-    std::regex theirs(pattern, std::regex::ECMAScript);
+    regex_t theirs;
+    ASSERT_EQ(regcomp(&theirs, pattern.c_str(), REG_EXTENDED | REG_NOSUB), 0) << pattern;
     for (int i = 0; i < 10; ++i) {
       std::string name;
       for (unsigned j = 0, length = random() % 7; j < length; ++j) name += "abc1._"[random() % 6];
-      ASSERT_EQ(ours.matches(name), std::regex_search(name, theirs)) << pattern << " on " << name;
+      EXPECT_EQ(ours.matches(name), regexec(&theirs, name.c_str(), 0, nullptr, 0) == 0)
+          << pattern << " on " << name;
     }
+    regfree(&theirs);
   }
 }
 
