@@ -31,8 +31,8 @@ struct Difference {
   double sum_product = 0;
 
   // Adds a part that lies behind this one. Merge parts in index order: of equal maxima the first index stays,
-  // and the same parts give sums of the same bits for any number of threads. Parts of whole 1024 pairs give
-  // the bits of one pass.
+  // and the same parts give sums of the same bits for any number of threads. (Other parts, other last digits:
+  // cut a sequence alike always.)
   void merge(const Difference& behind);
 
   uint64_t finite_count() const { return count - nonfinite_count; }

@@ -20,9 +20,10 @@ struct ValueFacts {
   EffectivePrecision precision = EffectivePrecision::empty;
 };
 
-// Gathers the facts of float values piece by piece. Not for several threads at once: give each piece its own
-// and merge them in the order of the pieces, or the moments depend on the number of threads in their last
-// digits.
+// Gathers the facts of float values piece by piece. Not for several threads at once: cut a tensor into the
+// same pieces whatever the number of threads, give each piece its own survey and merge them in the order of
+// the pieces; then all facts have the same bits. (Everything but the moments is exact in any order and for
+// any pieces.)
 class ValueSurvey {
  public:
   void add(std::span<const float> values);
