@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 600
 LINT ?= all
+BENCH ?=
 CMAKE_FLAGS ?=
 export JOBS
 
@@ -22,10 +23,10 @@ demo: deps build/build.ninja ## the main job on the demo model, step by step
 test: ## every test: release, sanitizers, a short fuzz run
 	@CMAKE_FLAGS='$(CMAKE_FLAGS)' tools/test.sh
 
-bench: deps build/build.ninja ## speed against cp, llama-quantize and gguf-py
+bench: deps build/build.ninja ## speed against cp, llama-quantize and gguf-py (BENCH="--only NAME" for single rows)
 	@tools/install-deps.sh bench
 	@$(BUILD) all llama-quantize
-	@tools/bench.sh
+	@tools/bench.sh $(BENCH)
 
 fuzz: ## long fuzz run, FUZZ_SECONDS=600 for each target
 	@tools/install-deps.sh test

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Runs every benchmark: the Google Benchmark programs build/bench/bench_*, then bench/peers.py, which times the
-# commands against cp, llama-quantize and gguf-py in the same run. Arguments go to bench/peers.py.
+# Runs every benchmark: the Google Benchmark programs build/bench/bench_*, then bench/compare-with-peers.py, which times
+# the commands against cp, llama-quantize and gguf-py in the same run. Arguments go to the latter, and then it alone runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for program in build/bench/bench_*; do
-  if [ -f "$program" ] && [ -x "$program" ]; then
-    printf '\n== %s\n' "$(basename "$program")"
-    "$program"
-  fi
-done
-if [ -f bench/peers.py ]; then
+if [ $# -eq 0 ]; then
+  for program in build/bench/bench_*; do
+    if [ -f "$program" ] && [ -x "$program" ]; then
+      printf '\n== %s\n' "$(basename "$program")"
+      "$program"
+    fi
+  done
   printf '\n== fakequant and its peers\n'
-  # Debian's own Python first: its numpy package serves that one alone.
-  python=/usr/bin/python3
-  [ -x "$python" ] || python=python3
-  exec "$python" bench/peers.py "$@"
 fi
+# Debian's own Python first: its numpy package serves that one alone.
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
+exec "$python" bench/compare-with-peers.py "$@"
