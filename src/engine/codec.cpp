@@ -3,7 +3,7 @@
 #include <ggml-cpu.h>
 #include <ggml.h>
 
-#include <cmath>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -39,15 +39,48 @@ void decode_by_ggml(TensorType type, std::span<const std::byte> bytes, std::span
   }
 }
 
-FQ_VECTORIZED bool all_finite(const float* values, size_t count) {
-  uint32_t worst = 0;
+// The F32 pattern of the largest magnitude; NaN counts as larger than Inf.
+FQ_VECTORIZED uint32_t largest_magnitude(const float* values, size_t count) {
+  uint32_t largest = 0;
   for (size_t i = 0; i < count; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, values + i, sizeof(bits));
-    uint32_t magnitude = bits & 0x7FFFFFFF;
-    worst = magnitude > worst ? magnitude : worst;
+    uint32_t magnitude = std::bit_cast<uint32_t>(values[i]) & 0x7FFFFFFF;
+    largest = magnitude > largest ? magnitude : largest;
   }
-  return worst < 0x7F800000;
+  return largest;
+}
+
+// ggml's quantizers of these types search a grid by sums of weighted cubes; where the sums overflow F32 they abort.
+bool searches_a_grid(TensorType type) {
+  switch (type) {
+    case TensorType::IQ1_S:
+    case TensorType::IQ1_M:
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ3_S:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Refuses what would make ggml abort or store numbers for values that are none.
+void check_quantizable(TensorType type, std::span<const float> values, std::span<const float> importance) {
+  uint32_t largest = largest_magnitude(values.data(), values.size());
+  if (largest >= 0x7F800000) throw Error("found NaN or Inf, which {} cannot hold", name_of(type));
+  if (importance.empty() && needs_importance(type)) {
+    throw Error("{} needs an importance matrix: give one with --imatrix", name_of(type));
+  }
+  if (!searches_a_grid(type)) return;
+  if (std::bit_cast<float>(largest) > kLargestSearchable) {
+    throw Error("found a value of magnitude {:g}; ggml's search for {} takes up to {:g}", std::bit_cast<float>(largest),
+                name_of(type), kLargestSearchable);
+  }
+  float heaviest = std::bit_cast<float>(largest_magnitude(importance.data(), importance.size()));
+  if (!(heaviest <= kLargestImportance)) {
+    throw Error("found an importance of {:g}; ggml's search for {} takes up to {:g}", heaviest, name_of(type), kLargestImportance);
+  }
 }
 
 }  // namespace
@@ -114,12 +147,7 @@ void encode(TensorType type, int64_t row_length, std::span<const float> values, 
   } else if (type == TensorType::BF16) {
     ggml_fp32_to_bf16_row_ref(values.data(), reinterpret_cast<ggml_bf16_t*>(bytes.data()), count);
   } else {
-    if (!all_finite(values.data(), values.size())) {
-      throw Error("found NaN or Inf, which {} cannot hold", name_of(type));
-    }
-    if (importance.empty() && needs_importance(type)) {
-      throw Error("{} needs an importance matrix: give one with --imatrix", name_of(type));
-    }
+    check_quantizable(type, values, importance);
     ggml_quantize_chunk(ggml_type_of(type), values.data(), bytes.data(), 0, count / row_length, row_length,
                         importance.empty() ? nullptr : importance.data());
   }

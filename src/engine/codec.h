@@ -32,12 +32,18 @@ bool uses_importance(TensorType type);
 // Pieces may be decoded in parallel.
 void decode(TensorType type, std::span<const std::byte> bytes, std::span<float> values);
 
+// What ggml's grid searches (iq1, iq2 and iq3 types) take; beyond it their sums overflow F32 and ggml aborts the process (seen from values
+// of 2^50, and 2^60 with importance 1).
+inline constexpr float kLargestSearchable = 0x1p24f;
+inline constexpr float kLargestImportance = 0x1p40f;
+
 // Stores whole rows.
 //
 //   values      rows of row_length, which is a multiple of the type's block (checked); finite for quantized types (checked: ggml makes
 //               numbers of NaN, or aborts)
 //   importance  empty, or row_length non-negative finite weights shared by these rows
 //   throws      Error when can_encode is false, importance is needed and missing, or a value is not finite
+//               or, for iq1, iq2 and iq3 types, beyond kLargestSearchable or kLargestImportance
 //
 // Equal to ggml_quantize_chunk bit for bit, so to what llama-quantize writes. F16 and BF16 round to nearest, ties to even; a NaN stays
 // one. Rows may be encoded in parallel.
