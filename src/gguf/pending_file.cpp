@@ -88,7 +88,7 @@ auto retry_interrupted(Call call) {
 
 }  // namespace
 
-PendingFile::PendingFile(std::string target, uint64_t size) : target_(behind_links(target)) {
+PendingFile::PendingFile(const std::string& target, uint64_t size) : target_(behind_links(target)) {
   constexpr int kMostAttempts = 100;
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
     temporary_ = temporary_name(target_);
@@ -206,9 +206,10 @@ void PendingFile::copy_by_buffer(const MappedFile& source, uint64_t source_offse
     size_t chunk = static_cast<size_t>(std::min(byte_count, kBufferBytes));
     ssize_t got = retry_interrupted(
         [&] { return pread(source.descriptor(), buffer.data(), chunk, static_cast<off_t>(source_offset)); });
-    if (got < 0)
+    if (got < 0) {
       throw Error("{}: cannot be read at byte {}: {}", printable(source.path()), source_offset,
                   std::strerror(errno));
+    }
     if (got == 0) {
       throw Error(
           "{}: found its end at byte {}, wanted {} bytes more: the file shrank while it was being read",

@@ -18,7 +18,7 @@ class PendingFile {
   // Creates an empty temporary file beside `target` of `size` bytes (sparse), with the permissions of any new
   // file; its name is .TARGET.fakequant-XXXXXX. A target that is a symbolic link stands for the file it leads
   // to. Throws Error when the folder is not writable, the disk is full, or 1024 pending files live already.
-  PendingFile(std::string target, uint64_t size);
+  PendingFile(const std::string& target, uint64_t size);
   ~PendingFile();
   PendingFile(PendingFile&&) noexcept;
   PendingFile& operator=(PendingFile&&) noexcept;

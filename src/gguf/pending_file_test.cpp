@@ -217,6 +217,7 @@ TEST(PendingFile, LivesUpTo1024TimesAtOnce) {
   TestFolder folder;
   {
     std::vector<PendingFile> living;
+    living.reserve(1024);
     for (int i = 0; i < 1024; ++i) living.emplace_back(folder.at("out"), 0);
     std::string message = error_of([&] { PendingFile(folder.at("out"), 0); });
     EXPECT_NE(message.find("1024 output files are being written already"), std::string::npos) << message;
@@ -267,8 +268,9 @@ TEST(CheckOutput, RefusesTheInputByAnyName) {
   std::filesystem::create_symlink(input, folder.at("soft"));
   std::filesystem::create_hard_link(input, folder.at("hard"));
   for (const std::string& name : {input, folder.path() + "/./in", folder.at("soft"), folder.at("hard")}) {
-    EXPECT_EQ(refusal(name, {folder.at("other"), input}, true),
-              name + ": is the same file as the input " + input + "; wanted another name for the output");
+    EXPECT_EQ(
+        refusal(name, {folder.at("other"), input}, true),
+        fmt::format("{}: is the same file as the input {}; wanted another name for the output", name, input));
     EXPECT_NE(refusal(input, {name}, true), "");
   }
 }

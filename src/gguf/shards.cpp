@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -98,12 +99,14 @@ Model Model::open(const std::string& path) {
   if (count == 0 || !name) {
     model.shards_.push_back(std::move(given));
   } else {
-    for (uint64_t number = 1; number <= name->count; ++number) {
-      bool is_given = number == name->number;
-      GgufFile part = is_given ? std::move(given) : open_part(*name, number);
+    auto add = [&](GgufFile part, uint64_t number) {
       check_part(part, number, name->count);
       model.shards_.push_back(std::move(part));
-    }
+    };
+    for (uint64_t number = 1; number < name->number; ++number) add(open_part(*name, number), number);
+    add(std::move(given), name->number);
+    for (uint64_t number = name->number + 1; number <= name->count; ++number)
+      add(open_part(*name, number), number);
   }
   model.index_tensors();
   return model;

@@ -78,7 +78,7 @@ class GgufBuilder {
 
   // `type` and shape as they shall stand in the file, right or wrong; the data is taken as it is.
   GgufBuilder& add_tensor(std::string_view name, uint32_t type, const std::vector<int64_t>& shape,
-                          std::string data) {
+                          const std::string& data) {
     std::string entry =
         string_bytes(name) + bytes_of(static_cast<uint32_t>(shape.size())) + array_bytes(shape);
     table_ += entry + bytes_of(type) + bytes_of(uint64_t{data_.size()});
@@ -95,7 +95,7 @@ class GgufBuilder {
     const TypeFacts& facts = facts_of(type);
     std::string data(static_cast<size_t>(count) / facts.block_values * facts.block_bytes, '\0');
     for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 37 + tensor_count_ * 11 + 1);
-    return add_tensor(name, static_cast<uint32_t>(type), shape, std::move(data));
+    return add_tensor(name, static_cast<uint32_t>(type), shape, data);
   }
 
   // What stands in padding; zero unless a test wants to see it kept.
