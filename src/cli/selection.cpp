@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "base/text.h"
 
 namespace fakequant::cli {
@@ -25,6 +27,11 @@ std::optional<LayerSelection> layer_selection(const SelectionOptions& options) {
 }
 
 std::vector<size_t> selected(const Model& model, const SelectionOptions& options) {
+  if (!options.given()) {  // of a model without tensors, too: a vocabulary is one
+    std::vector<size_t> all(model.tensors().size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    return all;
+  }
   return select_tensors(model.tensors(), tensor_selection(options), layer_selection(options));
 }
 
