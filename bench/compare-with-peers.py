@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Times fakequant's commands beside the programs that people would use instead, in the same run on the same files.
+
+Whole processes in pairs, ours and the peer's in turn, after a warm-up of each. A row shows medians of both, the median of
+the ratios within pairs and their range, and the limit that we set ourselves. Nothing is asserted: a loaded machine must
+not fail a build. The rows named control compare a program with itself: what they are away from 1 is noise.
+
+Usage: bench/compare-with-peers.py [--only NAME,NAME...] [--pairs N] [--threads N] [--folder FOLDER] [--list]
+"""
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = "bench/compare-with-peers.py"
+
+
+@dataclass
+class Usage:
+    seconds: float
+    peak_bytes: int  # resident, mapped file pages included; not below the few MB that this script itself has
+
+
+@dataclass
+class Row:
+    name: str
+    what: str
+    ours: list  # command line
+    peer: list
+    limit: float | None  # for the time of ours / peer
+    memory_limit: float | None = None  # for the peak memory of ours / peer
+
+
+@dataclass
+class Places:
+    fakequant: Path
+    llama_quantize: Path
+    gguf_py: Path
+    f16: Path
+    mixed: Path  # Q4_K_M
+    int4_copy: Path  # of f16; made when a row needs it
+    output: Path
+    pycache: Path
+    threads: int
+
+
+def run(command, places):
+    """Runs the command to its end; what it wrote is removed. Throws when it fails."""
+    environment = dict(os.environ, PYTHONPATH=str(places.gguf_py), PYTHONPYCACHEPREFIX=str(places.pycache))
+    os.sync()  # earlier outputs must not be written during this run
+    with tempfile.TemporaryFile(dir=places.output.parent) as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            log.seek(0)
+            tail = log.read().decode(errors="replace")[-2000:]
+            raise SystemExit(f"{SCRIPT}: {shlex.join(command)}: exit code {process.returncode}\n{tail}")
+    places.output.unlink(missing_ok=True)
+    return Usage(seconds, usage.ru_maxrss * 1024)
+
+
+def rows(places):
+    def fakequant(command, *arguments):
+        return [str(places.fakequant), command, *map(str, arguments), "-t", str(places.threads)]
+
+    def rewrite(source, selection, number_format, sync=False):
+        arguments = [source, places.output, *selection, "--format", number_format]
+        return fakequant("quantize", *arguments, *([] if sync else ["--no-sync"]))
+
+    def copy(source, sync=False):
+        command = f"cp {shlex.quote(str(source))} {shlex.quote(str(places.output))}"
+        return ["sh", "-c", f"{command} && sync {shlex.quote(str(places.output))}"] if sync else shlex.split(command)
+
+    def llama_quantize(number_format):
+        arguments = ["--pure", places.f16, places.output, number_format, places.threads]
+        return [str(places.llama_quantize), *map(str, arguments)]
+
+    def read(*files):
+        return ["sh", "-c", f"cat {shlex.join(map(str, files))} > /dev/null"]
+
+    norm = ["--tensors", "ffn_norm", "--layers", "0"]
+    matrices = ["--tensors", "matrices"]
+    gguf_py = [sys.executable, str(ROOT / "bench" / "gguf_py_fake_quantize.py"), str(places.mixed), str(places.output)]
+
+    yield Row("control-cp", "cp of the Q4_K_M file : the same", copy(places.mixed), copy(places.mixed), None)
+    yield Row("norm", "one norm, Q4_K_M file, --no-sync : cp", rewrite(places.mixed, norm, "bf16:rtz"), copy(places.mixed), 1.1)
+    yield Row("norm-sync", "one norm, Q4_K_M file : cp + sync", rewrite(places.mixed, norm, "bf16:rtz", sync=True),
+              copy(places.mixed, sync=True), 1.1)
+    yield Row("norm-gguf-py", "one norm, Q4_K_M file, --no-sync : gguf-py", rewrite(places.mixed, norm, "bf16:rtz"), gguf_py,
+              1 / 4, memory_limit=1 / 20)
+    for number_format, limit in (("q8_0", 2), ("q4_0", 2), ("q4_k", 1.15), ("q6_k", 1.15)):
+        yield Row(f"whole-{number_format}", f"F16 model to {number_format} : llama-quantize --pure",
+                  rewrite(places.f16, matrices, number_format), llama_quantize(number_format), limit)
+    for number_format in ("int4", "bf16"):
+        yield Row(f"whole-{number_format}", f"F16 model to {number_format}, --no-sync : cp",
+                  rewrite(places.f16, matrices, number_format), copy(places.f16), 2)
+        yield Row(f"whole-{number_format}-sync", f"F16 model to {number_format} : cp + sync",
+                  rewrite(places.f16, matrices, number_format, sync=True), copy(places.f16, sync=True), 2)
+    yield Row("control-cat", "cat of the F16 model : the same", read(places.f16), read(places.f16), None)
+    yield Row("inspect", "inspect, F16 model : cat", fakequant("inspect", places.f16), read(places.f16), 3)
+    yield Row("inspect-q4", "inspect, Q4_K_M file : cat", fakequant("inspect", places.mixed), read(places.mixed), None)
+    yield Row("compare", "compare, F16 model and int4 copy : cat both", fakequant("compare", places.f16, places.int4_copy),
+              read(places.f16, places.int4_copy), 3)
+
+
+HEADINGS = ("ours", "peer", "ratio", "min", "max", "limit")
+
+
+def print_line(what, cells, verdict=""):
+    print(f"{what:<45}" + "".join(f"{cell:>10}" for cell in cells) + f"  {verdict}".rstrip(), flush=True)
+
+
+def report(what, ours, peer, unit, limit):
+    """One line of the table; `ours` and `peer` are measured pair by pair."""
+    ratios = [a / b for a, b in zip(ours, peer)]
+    ratio = statistics.median(ratios)
+    cells = [f"{statistics.median(side):.3f} {unit}" if unit == "s" else f"{statistics.median(side):.1f} {unit}"
+             for side in (ours, peer)]
+    cells += [f"{number:.3f}" for number in (ratio, min(ratios), max(ratios))]
+    verdict = "" if limit is None else "ok" if ratio <= limit else "OVER"
+    print_line(what, [*cells, "-" if limit is None else f"{limit:.4g}"], verdict)
+
+
+def measure(row, places, pairs):
+    if str(places.int4_copy) in row.ours and not places.int4_copy.exists():
+        run([str(places.fakequant), "quantize", str(places.f16), str(places.int4_copy), "--tensors", "matrices",
+             "--format", "int4"], places)
+    run(row.ours, places)
+    run(row.peer, places)
+    measured = [(run(row.ours, places), run(row.peer, places)) for _ in range(pairs)]
+    ours, peer = zip(*measured)
+    report(row.what, [usage.seconds for usage in ours], [usage.seconds for usage in peer], "s", row.limit)
+    memory = [[usage.peak_bytes / 1e6 for usage in side] for side in (ours, peer)]
+    report("    peak memory", *memory, "MB", row.memory_limit)
+
+
+def cmake_cache_entry(build, key):
+    for line in (build / "CMakeCache.txt").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return line.partition("=")[2]
+    raise SystemExit(f"{SCRIPT}: {build}: found no {key} in CMakeCache.txt; build with `make` first")
+
+
+def main():
+    processors = len(os.sched_getaffinity(0))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="*", help="names of rows, with * and ?, separated by commas")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs behind the warm-up (default 5)")
+    parser.add_argument("--threads", type=int, default=processors, help="for fakequant and llama-quantize (default: all)")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder")
+    parser.add_argument("--fakequant", type=Path, help="another fakequant to measure (default: the one in the build folder)")
+    parser.add_argument("--folder", type=Path, help="scratch folder, 8 GB (default: bench-data in the build folder)")
+    parser.add_argument("--list", action="store_true", help="list the rows and end")
+    options = parser.parse_args()
+    if options.pairs < 1 or options.threads < 1:
+        parser.error("--pairs and --threads must be at least 1")
+
+    folder = options.folder or options.build / "bench-data"
+    llama_quantize = options.build / "bin" / "llama-quantize"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=folder) as scratch:
+        places = Places(
+            fakequant=options.fakequant or options.build / "fakequant",
+            llama_quantize=llama_quantize,
+            gguf_py=Path(cmake_cache_entry(options.build, "llama.cpp_SOURCE_DIR")) / "gguf-py",
+            f16=folder / "tinyllama-shape-f16.gguf",
+            mixed=folder / "tinyllama-shape-q4_k_m.gguf",
+            int4_copy=Path(scratch) / "int4.gguf",
+            output=Path(scratch) / "output.gguf",
+            pycache=folder / "pycache",
+            threads=options.threads,
+        )
+        patterns = options.only.split(",")
+        chosen = [row for row in rows(places) if any(fnmatch(row.name, pattern) for pattern in patterns)]
+        if options.list:
+            for row in chosen:
+                print(f"{row.name:<18} {row.what}")
+            return
+        if not chosen:
+            parser.error(f"--only {options.only}: no such row; --list shows them")
+        subprocess.run([sys.executable, str(ROOT / "bench" / "make-models.py"), str(folder), "--llama-quantize",
+                        str(llama_quantize)], check=True, stdout=sys.stderr)
+        print(f"{options.threads} threads, {options.pairs} pairs; medians, ratio is ours / peer")
+        print_line("", HEADINGS)
+        for row in chosen:
+            measure(row, places, options.pairs)
+
+
+if __name__ == "__main__":
+    main()
