@@ -131,8 +131,8 @@ std::string apply_parameter(std::string_view text, std::string_view parameter, B
   if (!is_float && parameter.substr(0, kGroup.size()) == kGroup) {
     uint64_t values = 0;
     if (!parse_unsigned(parameter.substr(kGroup.size()), values) || values < 1 || values > kLargestGroup) {
-      throw Error("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text), printable(parameter),
-                  kLargestGroup);
+      throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text), printable(parameter),
+                       kLargestGroup);
     }
     format.extent = ScaleExtent::group;
     format.group_values = static_cast<int64_t>(values);
@@ -147,8 +147,8 @@ std::string apply_parameter(std::string_view text, std::string_view parameter, B
     return word.group;
   }
   if (!is_float) accepted.emplace_back("group=N");
-  throw Error("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text), printable(parameter),
-              join(accepted, ", "), did_you_mean(parameter, accepted));
+  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text), printable(parameter),
+                   join(accepted, ", "), did_you_mean(parameter, accepted));
 }
 
 std::vector<std::string> catalog_names() {
@@ -215,18 +215,18 @@ Format parse_format(std::string_view text) {
   const std::vector<CatalogEntry>& entries = catalog();
   auto entry = std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == parts[0]; });
   if (entry == entries.end()) {
-    throw Error("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text), printable(parts[0]),
-                did_you_mean(parts[0], catalog_names()));
+    throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text), printable(parts[0]),
+                     did_you_mean(parts[0], catalog_names()));
   }
   if (parts.size() > 1 && parameters_of(*entry).empty()) {
-    throw Error("format '{}': {} takes no parameters, found '{}'", printable(text), entry->name, printable(parts[1]));
+    throw UsageError("format '{}': {} takes no parameters, found '{}'", printable(text), entry->name, printable(parts[1]));
   }
   Format format = entry->format;
   std::vector<std::string> groups;
   for (size_t i = 1; i < parts.size(); ++i) {
     std::string group = apply_parameter(text, parts[i], std::get<BlockFormat>(format.kind));
     if (std::find(groups.begin(), groups.end(), group) != groups.end()) {
-      throw Error("format '{}': its {} is given twice, the second time as '{}'", printable(text), group, printable(parts[i]));
+      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", printable(text), group, printable(parts[i]));
     }
     groups.push_back(group);
   }

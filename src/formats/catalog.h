@@ -30,7 +30,7 @@ struct ParameterHelp {
 };
 std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry);
 
-// Parses NAME[:param]*, case ignored. Throws Error naming the part that is wrong, what may stand there, and near names.
+// Parses NAME[:param]*, case ignored. Throws UsageError naming the part that is wrong, what may stand there, and near names.
 Format parse_format(std::string_view text);
 
 // The full spelling of one of our own formats, in which everything that decides its numbers stands: bf16:rtz,
