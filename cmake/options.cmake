@@ -1,9 +1,10 @@
 # How our own code is compiled. llama.cpp keeps its own flags.
 add_library(fakequant_options INTERFACE)
 target_compile_features(fakequant_options INTERFACE cxx_std_20)
-# A contracted multiply-add rounds once where the formats say twice: it would change restored values.
+# A contracted multiply-add rounds once where the formats say twice: it would change restored values. Nobody reads exception flags or
+# errno of arithmetic; promising that lets GCC vectorize selections and changes no value.
 target_compile_options(fakequant_options INTERFACE
-  -ffp-contract=off -fno-fast-math
+  -ffp-contract=off -fno-fast-math -fno-trapping-math -fno-math-errno
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-psabi)
 target_include_directories(fakequant_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

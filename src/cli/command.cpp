@@ -79,7 +79,9 @@ void write_json(const CommonOptions& common, const nlohmann::ordered_json& resul
 }
 
 void warn(const CommonOptions& common, const std::string& text) {
-  if (!common.quiet) fmt::print(stderr, "warning: {}\n", text);
+  if (common.quiet) return;
+  std::fflush(stdout);  // in the order in which a reader of both expects them
+  fmt::print(stderr, "warning: {}\n", text);
 }
 
 std::string version_text() { return fmt::format("fakequant {}\nllama.cpp {}", FAKEQUANT_VERSION, llama_version()); }

@@ -134,25 +134,66 @@ void print_metadata(const Comparison& comparison) {
   }
 }
 
-void print_bins(const char* heading, const std::vector<HistogramBin>& bins) {
-  uint64_t most = 0;
-  for (const HistogramBin& bin : bins) most = std::max(most, bin.count);
-  if (most == 0) return;
-  fmt::print("\n{}\n", heading);
-  // Counts span decades: the bar's length follows their logarithm.
-  double scale = std::log2(static_cast<double>(most) + 1);
-  for (const HistogramBin& bin : bins) {
-    auto length = static_cast<size_t>(std::lround(40 * std::log2(static_cast<double>(bin.count) + 1) / scale));
-    fmt::print("  {:>11.4g} .. {:<11.4g} {:>14}  {}\n", bin.lower, bin.upper, format_count(bin.count), std::string(length, '#'));
-  }
+// Counts span decades: a bar's length follows their logarithm.
+std::string bar(uint64_t count, uint64_t most) {
+  constexpr double kWidth = 30;
+  double share = std::log2(static_cast<double>(count) + 1) / std::log2(static_cast<double>(most) + 1);
+  return std::string(static_cast<size_t>(std::lround(kWidth * share)), '#');
 }
 
+uint64_t largest_count(const std::vector<HistogramBin>& bins) {
+  uint64_t most = 1;
+  for (const HistogramBin& bin : bins) most = std::max(most, bin.count);
+  return most;
+}
+
+std::string bounds(const HistogramBin& bin) { return fmt::format("{:.4g} .. {:.4g}", bin.lower, bin.upper); }
+
+// The values of both in the bins that suit both.
+void print_values(const Histogram& a, const Histogram& b, size_t most) {
+  Histogram both = a;
+  both.merge(b);
+  std::vector<HistogramBin> of_a = both.coarse_bins(most);
+  for (HistogramBin& bin : of_a) bin.count = 0;
+  std::vector<HistogramBin> of_b = of_a;
+  for (size_t fine = 0; fine < Histogram::kBinCount; ++fine) {
+    HistogramBin bin = a.bin(fine);
+    uint64_t count_b = b.bin(fine).count;
+    if (bin.count == 0 && count_b == 0) continue;
+    for (size_t i = 0; i < of_a.size(); ++i) {
+      if (bin.lower < of_a[i].lower || bin.upper > of_a[i].upper) continue;
+      of_a[i].count += bin.count;
+      of_b[i].count += count_b;
+      break;
+    }
+  }
+  using enum Table::Align;
+  Table table({{"values", right}, {"A", right}, {"B", right}, {"A (logarithmic)", left}, {"B", left}});
+  uint64_t highest = std::max(largest_count(of_a), largest_count(of_b));
+  for (size_t i = 0; i < of_a.size(); ++i) {
+    table.add({bounds(of_a[i]), format_count(of_a[i].count), format_count(of_b[i].count), bar(of_a[i].count, highest),
+               bar(of_b[i].count, highest)});
+  }
+  fmt::print("\n{}", table.text(terminal_styles()));
+}
+
+void print_differences(const Histogram& differences, size_t most) {
+  using enum Table::Align;
+  Table table({{"|A - B|", right}, {"values", right}, {"(logarithmic)", left}});
+  std::vector<HistogramBin> bins = differences.coarse_bins(most);
+  for (const HistogramBin& bin : bins) {
+    table.add({bounds(bin), format_count(bin.count), bar(bin.count, largest_count(bins))});
+  }
+  fmt::print("\n{}", table.text(terminal_styles()));
+}
+
+// Of the tensors that differ, so that what is equal does not hide them.
 void print_histograms(const Comparison& comparison) {
   constexpr size_t kBins = 17;
   if (comparison.total.changed_count == 0) return;
-  print_bins("Values of A (bars are logarithmic)", comparison.total_histograms.a.coarse_bins(kBins));
-  print_bins("Values of B", comparison.total_histograms.b.coarse_bins(kBins));
-  print_bins("Differences |A - B|", comparison.total_histograms.differences.coarse_bins(kBins));
+  const PairHistograms& histograms = comparison.changed_histograms;
+  print_values(histograms.a, histograms.b, kBins);
+  print_differences(histograms.differences, kBins);
 }
 
 void print_summary(const Comparison& comparison) {
@@ -191,6 +232,7 @@ Json json_of(const TensorComparison& tensor) {
   result["wasserstein1"] = json_number(tensor.wasserstein1);
   result["wasserstein1_samples"] = tensor.wasserstein1_samples;
   result["histogram_kl_nats"] = tensor.histogram_kl_nats;
+  result["histogram_values"] = tensor.histogram_values;
   result["histogram_before"] = histogram_json(tensor.values_a);
   result["histogram_after"] = histogram_json(tensor.values_b);
   result["histogram_difference"] = histogram_json(tensor.differences);
@@ -280,6 +322,8 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
       ->check(CLI::PositiveNumber);
   app.footer(
       "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in nats.\n"
+      "Both, and the histograms, are of an even sample in big tensors (--json says of how many values); all other measures are of\n"
+      "every value.\n"
       "Tensors of different types are compared by value. Tensors that hold the same values are not listed.");
   return [options, &common] { return run(*options, common); };
 }

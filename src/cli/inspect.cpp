@@ -90,7 +90,8 @@ std::string remarks_on(const TensorReport& report) {
   add(s.zero_count, "zeros");
   add(s.subnormal_count, "subnormal");
   if (s.below_f16_normal_count > 0) remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
-  if (!report.grids.empty()) remarks.push_back("exactly on " + join(report.grids, ", "));
+  if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0]);
+  if (report.grids.size() > 1) remarks.push_back(fmt::format("exactly on {} and {} more", report.grids[0], report.grids.size() - 1));
   return join(remarks, "; ");
 }
 
@@ -135,9 +136,8 @@ void print_summary(const Model& model, const std::vector<TensorReport>& reports)
   size_t narrow_count = 0;
   for (const TensorReport& report : reports) {
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
-    if (is_narrower(info, report)) {
-      wider[fmt::format("{} in name and {} in fact", name_of(info.type), report.effective_precision)].push_back(printable(info.name));
-    }
+    std::string fact = !report.grids.empty() ? report.grids[0] : is_narrower(info, report) ? report.effective_precision : "";
+    if (!fact.empty()) wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(printable(info.name));
     saved += report.narrow_saves_bytes;
     narrow_count += report.narrow_type ? 1 : 0;
   }

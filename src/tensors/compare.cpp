@@ -17,7 +17,11 @@ namespace fakequant {
 
 namespace {
 
-constexpr int64_t kSampleValues = 65536;
+// A few per thousand of a big tensor say as much about its distribution as all of it, and sorting and counting cost more than all
+// other measures together.
+constexpr int64_t kSampleValues = 16384;
+constexpr int64_t kHistogramValues = int64_t{1} << 20;
+constexpr int64_t kHistogramRun = 1024;  // sampled together
 
 // Both tensors cut at the same values.
 struct PairedPieces {
@@ -41,11 +45,29 @@ void take_sample(const Piece& piece, std::span<const float> values, int64_t stri
 // What is gathered over the pieces of a pair; exact counts merge in any order, so there is one set of histograms per thread.
 struct Gathered {
   std::vector<PairHistograms>& threads;
-  int64_t stride;
+  int64_t stride;         // every stride-th value is in the samples
+  int64_t histogram_step; // every histogram_step-th run is in the histograms
   std::vector<float> sample_a;
   std::vector<float> sample_b;
   std::atomic<bool> same_bytes = true;
 };
+
+void add_to_histograms(const Piece& piece, std::span<const float> values_a, std::span<const float> values_b, Gathered& gathered) {
+  PairHistograms& mine = gathered.threads[thread_slot()];
+  int64_t end = piece.first_value + piece.value_count;
+  for (int64_t first = piece.first_value; first < end;) {
+    int64_t run = first / kHistogramRun;
+    int64_t run_end = std::min(end, (run + 1) * kHistogramRun);
+    if (run % gathered.histogram_step == 0) {
+      auto offset = static_cast<size_t>(first - piece.first_value);
+      auto count = static_cast<size_t>(run_end - first);
+      mine.a.add(values_a.subspan(offset, count));
+      mine.b.add(values_b.subspan(offset, count));
+      mine.differences.add_abs_differences(values_a.subspan(offset, count), values_b.subspan(offset, count));
+    }
+    first = run_end;
+  }
+}
 
 Difference compare_piece(const TensorView& a, const Piece& piece_a, const TensorView& b, const Piece& piece_b, double epsilon,
                          Scratch& scratch, Gathered& gathered) {
@@ -55,40 +77,56 @@ Difference compare_piece(const TensorView& a, const Piece& piece_a, const Tensor
   if (!same) gathered.same_bytes = false;
   std::span<const float> values_a = decode_piece(a, piece_a, scratch.original);
   std::span<const float> values_b = same ? values_a : decode_piece(b, piece_b, scratch.rounded);
-  PairHistograms& mine = gathered.threads[thread_slot()];
-  mine.a.add(values_a);
-  mine.b.add(values_b);
-  mine.differences.add_abs_differences(values_a, values_b);
+  add_to_histograms(piece_a, values_a, values_b, gathered);
   take_sample(piece_a, values_a, gathered.stride, gathered.sample_a);
   take_sample(piece_a, values_b, gathered.stride, gathered.sample_b);
   return measure_difference(values_a, values_b, epsilon, static_cast<uint64_t>(piece_a.first_value));
 }
 
-void compare_values(const TensorView& a, const TensorView& b, double epsilon, std::vector<PairHistograms>& threads,
-                    TensorComparison& result, PairHistograms& total, Progress& progress) {
+// Sorted later, many tensors at once, so that all threads have work.
+struct PendingDistance {
+  size_t index;  // into Comparison::tensors
+  std::vector<float> sample_a;
+  std::vector<float> sample_b;
+};
+
+void finish_distances(std::vector<PendingDistance>& pending, std::vector<TensorComparison>& tensors) {
+  parallel_for(pending.size(), [&](size_t i) {
+    PendingDistance& distance = pending[i];
+    tensors[distance.index].wasserstein1 = wasserstein1(std::move(distance.sample_a), std::move(distance.sample_b));
+  });
+  pending.clear();
+}
+
+PendingDistance compare_values(const TensorView& a, const TensorView& b, double epsilon, std::vector<PairHistograms>& threads,
+                               Comparison& result, Progress& progress) {
+  TensorComparison& tensor = result.tensors.back();
   PairedPieces pieces = paired_pieces(*a.info, *b.info);
   std::vector<Difference> parts(pieces.a.size());
-  int64_t stride = std::max<int64_t>(1, (a.info->value_count + kSampleValues - 1) / kSampleValues);
-  auto samples = static_cast<size_t>((a.info->value_count + stride - 1) / stride);
-  Gathered gathered{threads, stride, std::vector<float>(samples), std::vector<float>(samples)};
+  int64_t count = a.info->value_count;
+  int64_t stride = std::max<int64_t>(1, (count + kSampleValues - 1) / kSampleValues);
+  auto samples = static_cast<size_t>((count + stride - 1) / stride);
+  Gathered gathered{threads, stride, std::max<int64_t>(1, count / kHistogramValues), std::vector<float>(samples),
+                    std::vector<float>(samples)};
   for_each_piece(pieces.a, [&](size_t index, Scratch& scratch) {
     parts[index] = compare_piece(a, pieces.a[index], b, pieces.b[index], epsilon, scratch, gathered);
     progress.advance(pieces.a[index].byte_count + pieces.b[index].byte_count);
   });
-  for (const Difference& part : parts) result.difference.merge(part);
+  for (const Difference& part : parts) tensor.difference.merge(part);
   PairHistograms histograms;
   for (PairHistograms& thread : threads) {
     histograms.merge(thread);
     thread = {};
   }
-  total.merge(histograms);
-  result.same_bytes = gathered.same_bytes;
-  result.values_a = histograms.a.bins();
-  result.values_b = histograms.b.bins();
-  result.differences = histograms.differences.bins();
-  result.wasserstein1_samples = samples;
-  result.wasserstein1 = wasserstein1(std::move(gathered.sample_a), std::move(gathered.sample_b));
-  result.histogram_kl_nats = kl_divergence_nats(histograms.a, histograms.b);
+  if (tensor.difference.changed_count > 0) result.changed_histograms.merge(histograms);
+  tensor.same_bytes = gathered.same_bytes;
+  tensor.histogram_values = histograms.a.total();
+  tensor.values_a = histograms.a.bins();
+  tensor.values_b = histograms.b.bins();
+  tensor.differences = histograms.differences.bins();
+  tensor.histogram_kl_nats = kl_divergence_nats(histograms.a, histograms.b);
+  tensor.wasserstein1_samples = samples;
+  return {result.tensors.size() - 1, std::move(gathered.sample_a), std::move(gathered.sample_b)};
 }
 
 std::string why_incomparable(const TensorInfo& a, const TensorInfo& b) {
@@ -179,6 +217,8 @@ Comparison compare(const Model& a, const Model& b, const CompareOptions& options
   for (const Pair& pair : pairs) work += a.tensors()[pair.a].info->data_bytes + b.tensors()[pair.b].info->data_bytes;
   Progress progress("compare", work, options.progress);
   std::vector<PairHistograms> threads(max_thread_slots());
+  constexpr size_t kDistancesAtOnce = 64;
+  std::vector<PendingDistance> pending;
   result.tensors.reserve(pairs.size());
   for (const Pair& pair : pairs) {
     TensorView view_a = view_of(a, pair.a);
@@ -188,9 +228,11 @@ Comparison compare(const Model& a, const Model& b, const CompareOptions& options
     tensor.b = view_b.info;
     tensor.incomparable = why_incomparable(*view_a.info, *view_b.info);
     if (!tensor.incomparable.empty()) continue;
-    compare_values(view_a, view_b, options.epsilon, threads, tensor, result.total_histograms, progress);
+    pending.push_back(compare_values(view_a, view_b, options.epsilon, threads, result, progress));
     result.total.merge(tensor.difference);
+    if (pending.size() == kDistancesAtOnce) finish_distances(pending, result.tensors);
   }
+  finish_distances(pending, result.tensors);
   return result;
 }
 

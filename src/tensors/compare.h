@@ -18,11 +18,12 @@ struct TensorComparison {
   std::string incomparable;  // why values were not compared (shapes differ, an internal type), or ""
   bool same_bytes = false;
   Difference difference;     // b against a
+  uint64_t histogram_values = 0;       // values in the histograms: all up to 2^20, else an even sample of about that many
   std::vector<HistogramBin> values_a;  // from the first to the last bin that is not empty
   std::vector<HistogramBin> values_b;
   std::vector<HistogramBin> differences;  // of |a - b|
   double wasserstein1 = 0;   // between the values of a and of b, in the tensor's own unit
-  uint64_t wasserstein1_samples = 0;  // values it was computed from: all up to 65,536, else an even sample of about that many
+  uint64_t wasserstein1_samples = 0;  // values it was computed from: all up to 16,384, else an even sample of about that many
   double histogram_kl_nats = 0;       // KL(a || b) of the two value histograms
 };
 
@@ -44,7 +45,7 @@ struct PairHistograms {
 struct Comparison {
   std::vector<TensorComparison> tensors;  // in the order of a
   Difference total;                       // over all comparable tensors
-  PairHistograms total_histograms;
+  PairHistograms changed_histograms;      // over those whose values differ
   std::vector<std::string> only_in_a;
   std::vector<std::string> only_in_b;
   std::vector<MetadataDifference> metadata;

@@ -125,23 +125,31 @@ bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float
                      [&](float scale) { return restores_all(type, scale, guess, values, scratch); });
 }
 
-// True when `holds` is true of every piece; stops looking at the first that fails.
-bool every_piece(const TensorView& view, std::span<const Piece> pieces,
-                 const std::function<bool(std::span<const float>, Scratch&)>& holds) {
+// One row, or the first part of a row that is cut: it alone decides most tensors.
+Piece first_row_of(const TensorInfo& info, const Piece& first) {
+  Piece row = first;
+  row.value_count = std::min(first.value_count, info.row_length);
+  row.byte_count = first.byte_count / static_cast<uint64_t>(first.value_count) * static_cast<uint64_t>(row.value_count);
+  return row;
+}
+
+using Holds = std::function<bool(const Piece&, std::span<const float>, Scratch&)>;
+
+// True when `holds` is true of every piece; tries the first row alone, and stops looking at the first piece that fails.
+bool every_piece(const TensorView& view, std::span<const Piece> pieces, const Holds& holds) {
+  Scratch own;
+  Piece row = first_row_of(*view.info, pieces.front());
+  if (!holds(row, decode_piece(view, row, own.original), own)) return false;
   std::atomic<bool> all = true;
-  // The first piece alone decides most tensors.
-  for (std::span<const Piece> part : {pieces.first(1), pieces.subspan(1)}) {
-    for_each_piece(part, [&](size_t index, Scratch& scratch) {
-      if (all && !holds(decode_piece(view, part[index], scratch.original), scratch)) all = false;
-    });
-    if (!all) return false;
-  }
-  return true;
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    if (all && !holds(pieces[index], decode_piece(view, pieces[index], scratch.original), scratch)) all = false;
+  });
+  return all;
 }
 
 bool blocks_are_exact(const CodeGrid& grid, const TensorView& view) {
   std::vector<Piece> pieces = pieces_of(*view.info, grid.block, grid.block == view.info->row_length);
-  return every_piece(view, pieces, [&](std::span<const float> values, Scratch& scratch) {
+  return every_piece(view, pieces, [&](const Piece&, std::span<const float> values, Scratch& scratch) {
     auto block = static_cast<size_t>(grid.block);
     for (size_t first = 0; first < values.size(); first += block) {
       if (!block_is_exact(grid, view.info->type, values.subspan(first, block), scratch.rounded)) return false;
@@ -162,7 +170,7 @@ bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float e
   if (!interval.possible) return false;
   std::vector<float> scales = candidates(grid, interval);
   return std::any_of(scales.begin(), scales.end(), [&](float scale) {
-    return every_piece(view, pieces, [&](std::span<const float> values, Scratch& scratch) {
+    return every_piece(view, pieces, [&](const Piece&, std::span<const float> values, Scratch& scratch) {
       return restores_all(view.info->type, scale, guess, values, scratch.rounded);
     });
   });
@@ -170,20 +178,28 @@ bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float e
 
 bool requantizes_exactly(const TensorView& view, const Format& format) {
   Rounder rounder(format, *view.info, {});
-  std::atomic<bool> all = true;
-  const std::vector<Piece>& pieces = rounder.pieces();
-  for (std::span<const Piece> part : {std::span(pieces).first(1), std::span(pieces).subspan(1)}) {
-    for_each_piece(part, [&](size_t index, Scratch& scratch) {
-      if (!all) return;
-      std::span<float> values = decode_piece(view, part[index], scratch.original);
-      scratch.rounded.assign(values.begin(), values.end());
-      rounder.round(part[index], scratch.rounded, scratch.bytes);
-      store_as(view.info->type, scratch.rounded);
-      if (!std::equal(values.begin(), values.end(), scratch.rounded.begin())) all = false;
-    });
-    if (!all) return false;
+  return every_piece(view, rounder.pieces(), [&](const Piece& piece, std::span<const float> values, Scratch& scratch) {
+    scratch.rounded.assign(values.begin(), values.end());
+    rounder.round(piece, scratch.rounded, scratch.bytes);
+    store_as(view.info->type, scratch.rounded);
+    return std::equal(values.begin(), values.end(), scratch.rounded.begin());
+  });
+}
+
+// ggml's types whose quantizers are fast and likely to find their own codes again; those that search large grids are neither.
+bool worth_requantizing(TensorType type) {
+  switch (type) {
+    case TensorType::IQ3_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ1_M:
+    case TensorType::IQ1_S:
+      return false;
+    default:
+      return true;
   }
-  return true;
 }
 
 std::vector<CodeGrid> integer_grids(int64_t row_length) {
@@ -238,21 +254,24 @@ Extent extent_of(const TensorView& view) {
 }  // namespace
 
 std::vector<std::string> exact_grids(const TensorView& view) {
-  std::vector<std::string> found;
+  const TensorInfo& info = *view.info;
   Extent extent = extent_of(view);
-  if (!extent.finite || extent.extreme == 0) return found;
-  for (const CodeGrid& grid : integer_grids(view.info->row_length)) {
-    bool exact = grid.block == 0 ? whole_tensor_is_exact(grid, view, extent.extreme) : blocks_are_exact(grid, view);
-    if (exact) found.push_back(grid.format.name);
+  if (!extent.finite || extent.extreme == 0) return {};
+  std::vector<std::pair<double, std::string>> found;  // bits per weight, name
+  auto add = [&](const Format& format) { found.emplace_back(stored_bits(format, info.row_length, info.value_count).value(), format.name); };
+  for (const CodeGrid& grid : integer_grids(info.row_length)) {
+    if (grid.block == 0 ? whole_tensor_is_exact(grid, view, extent.extreme) : blocks_are_exact(grid, view)) add(grid.format);
   }
   for (const CatalogEntry& entry : catalog()) {
     const auto* type = std::get_if<TensorType>(&entry.format.kind);
-    if (type == nullptr || needs_importance(*type) || !misfit(entry.format, view.info->row_length).empty()) continue;
+    if (type == nullptr || !worth_requantizing(*type) || !misfit(entry.format, info.row_length).empty()) continue;
     std::optional<CodeGrid> grid = ggml_code_grid(entry.format);
-    bool exact = grid ? blocks_are_exact(*grid, view) : requantizes_exactly(view, entry.format);
-    if (exact) found.push_back(entry.name);
+    if (grid ? blocks_are_exact(*grid, view) : requantizes_exactly(view, entry.format)) add(entry.format);
   }
-  return found;
+  std::stable_sort(found.begin(), found.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+  std::vector<std::string> names;
+  for (auto& [bits, name] : found) names.push_back(std::move(name));
+  return names;
 }
 
 }  // namespace fakequant

@@ -9,11 +9,11 @@
 
 namespace fakequant {
 
-// The names of all formats of which every block of the tensor is exact, in catalog order:
+// The names of all formats of which every block of the tensor is exact, of fewest bits per weight first:
 //
 //   int2..int8  restricted and full, per group of 32, 64 or 128, per row and per tensor, with some F32 scale
 //   q4_0 q5_0 q8_0  with some F16 scale
-//   other ggml types that need no importance matrix, when ggml's own quantizer finds the same values again
+//   the other ggml types but the i-quants below 4 bits, when ggml's own quantizer finds the same values again
 //
 // "Exact" allows for the rounding of code x scale to the storage type: the scales are found as the intersection of what each
 // value allows, then every value is computed again and compared, so there is no false positive. Blocks of zeros fit everything; a

@@ -28,7 +28,7 @@ struct Piece {
   uint64_t byte_count;
 };
 
-// Splits a tensor into pieces of about 2^18 values, in order.
+// Splits a tensor into pieces of about 2^16 values, in order.
 //
 //   unit        rows longer than 2^20 values are cut at multiples of `unit` values and of the storage type's block; shorter ones never
 //   whole_rows  never cut a row, however long
