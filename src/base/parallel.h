@@ -7,7 +7,8 @@
 
 namespace fakequant {
 
-// Limits the threads used by parallel_for for as long as it lives; 0 means every processor this process may use.
+// Sets the most threads that parallel_for uses for as long as it lives, also more than there are processors; 0 means every
+// processor this process may use. Made and destroyed while no parallel_for runs, the last made first.
 class ThreadLimit {
  public:
   explicit ThreadLimit(int thread_count);

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace fakequant {
@@ -20,6 +24,27 @@ TEST(ParallelFor, CallsEveryIndexOnce) {
 
 TEST(ParallelFor, RethrowsAnException) {
   EXPECT_THROW(parallel_for(100, [](size_t i) { if (i == 50) throw std::runtime_error("x"); }), std::runtime_error);
+}
+
+TEST(ThreadLimit, IsTheMostThreadsUsed) {
+  for (size_t threads : {1, 2, 5}) {
+    ThreadLimit limit(static_cast<int>(threads));
+    EXPECT_EQ(max_thread_slots(), threads);
+    std::mutex mutex;
+    std::set<std::thread::id> seen;
+    parallel_for(200, [&](size_t) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // so that every thread gets a share
+      std::lock_guard lock(mutex);
+      seen.insert(std::this_thread::get_id());
+    });
+    EXPECT_EQ(seen.size(), threads);
+  }
+}
+
+TEST(ThreadLimit, EndsWithItsLife) {
+  ThreadLimit outer(3);
+  { ThreadLimit inner(1); }
+  EXPECT_EQ(max_thread_slots(), 3u);
 }
 
 TEST(ThreadSlot, LiesBelowTheNumberOfSlots) {
