@@ -76,10 +76,14 @@ float extreme_of(std::span<const float> values) {
   return extreme;
 }
 
-// The scale that gives the extreme value the code it must have.
-double first_guess(const CodeGrid& grid, float extreme) {
-  if (grid.signed_scale) return static_cast<double>(extreme) / grid.lowest_code;
-  return extreme < 0 ? static_cast<double>(extreme) / grid.lowest_code : static_cast<double>(extreme) / grid.highest_code;
+// The scales that give the extreme value a code it may have: of the scheme "full", a negative one the lowest code or that above it.
+std::vector<double> guesses_of(const CodeGrid& grid, float extreme) {
+  double value = extreme;
+  if (grid.signed_scale) return {value / grid.lowest_code};
+  if (extreme > 0) return {value / grid.highest_code};
+  std::vector<double> guesses{value / grid.lowest_code};
+  if (grid.lowest_code != -grid.highest_code) guesses.push_back(value / -grid.highest_code);
+  return guesses;
 }
 
 ScaleInterval interval_of(const CodeGrid& grid, TensorType type, double guess, std::span<const float> values) {
@@ -117,12 +121,14 @@ std::vector<float> candidates(const CodeGrid& grid, const ScaleInterval& interva
 bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float> values, std::vector<float>& scratch) {
   float extreme = extreme_of(values);
   if (extreme == 0) return true;
-  double guess = first_guess(grid, extreme);
-  ScaleInterval interval = interval_of(grid, type, guess, values);
-  if (!interval.possible) return false;
-  std::vector<float> scales = candidates(grid, interval);
-  return std::any_of(scales.begin(), scales.end(),
-                     [&](float scale) { return restores_all(type, scale, guess, values, scratch); });
+  for (double guess : guesses_of(grid, extreme)) {
+    ScaleInterval interval = interval_of(grid, type, guess, values);
+    if (!interval.possible) continue;
+    for (float scale : candidates(grid, interval)) {
+      if (restores_all(type, scale, guess, values, scratch)) return true;
+    }
+  }
+  return false;
 }
 
 // One row, or the first part of a row that is cut: it alone decides most tensors.
@@ -158,9 +164,8 @@ bool blocks_are_exact(const CodeGrid& grid, const TensorView& view) {
   });
 }
 
-bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float extreme) {
+bool whole_tensor_is_exact_for(const CodeGrid& grid, const TensorView& view, double guess) {
   std::vector<Piece> pieces = pieces_of(*view.info);
-  double guess = first_guess(grid, extreme);
   std::vector<ScaleInterval> parts(pieces.size());
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
     parts[index] = interval_of(grid, view.info->type, guess, decode_piece(view, pieces[index], scratch.original));
@@ -174,6 +179,11 @@ bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float e
       return restores_all(view.info->type, scale, guess, values, scratch.rounded);
     });
   });
+}
+
+bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float extreme) {
+  std::vector<double> guesses = guesses_of(grid, extreme);
+  return std::any_of(guesses.begin(), guesses.end(), [&](double guess) { return whole_tensor_is_exact_for(grid, view, guess); });
 }
 
 bool requantizes_exactly(const TensorView& view, const Format& format) {
