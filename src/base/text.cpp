@@ -69,6 +69,10 @@ std::string format_count(uint64_t count) {
   return digits;
 }
 
+std::string counted(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
+}
+
 namespace {
 
 // Length in bytes of the well-formed UTF-8 sequence at the start of `text`, or 0.

@@ -25,6 +25,9 @@ std::string format_bytes(uint64_t bytes);
 // A whole number with thousands separated by commas: 1,234,567.
 std::string format_count(uint64_t count);
 
+// A count with its noun: "1 tensor", "1,200 tensors".
+std::string counted(uint64_t count, std::string_view noun);
+
 // Text from a file made safe for a terminal: control characters and bytes that are not UTF-8 become \xNN.
 std::string printable(std::string_view text);
 

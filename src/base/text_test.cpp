@@ -21,6 +21,12 @@ TEST(FormatCount, SeparatesThousands) {
   EXPECT_EQ(format_count(1234567), "1,234,567");
 }
 
+TEST(Counted, AgreesInNumber) {
+  EXPECT_EQ(counted(0, "tensor"), "0 tensors");
+  EXPECT_EQ(counted(1, "tensor"), "1 tensor");
+  EXPECT_EQ(counted(1200, "zero"), "1,200 zeros");
+}
+
 TEST(ParseUnsigned, TakesWholeNumbersOnly) {
   uint64_t value = 0;
   EXPECT_TRUE(parse_unsigned("18446744073709551615", value));

@@ -81,15 +81,15 @@ std::vector<std::string> measures(const Difference& d) {
           fmt::format("{:.8g}", d.cosine())};
 }
 
-void print_tensors(const Comparison& comparison, const Rows& rows, size_t most) {
+void print_tensors(const Comparison& comparison, const Rows& rows, size_t most, bool equal_too) {
   using enum Table::Align;
   Table table({{"tensor", left}, {"type", left}, {"changed", right}, {"max abs", right}, {"mean abs", right}, {"max rel", right},
                {"mean rel", right}, {"RMSE", right}, {"SNR dB", right}, {"cosine", right}, {"W1", right}, {"KL(hist)", right}});
   size_t shown = 0;
-  size_t differing = 0;
+  size_t listed = 0;
   for (const TensorComparison* tensor : rows) {
-    if (!differs(*tensor)) continue;
-    ++differing;
+    if (!equal_too && !differs(*tensor)) continue;
+    ++listed;
     if (shown == most) continue;
     ++shown;
     std::string type(name_of(tensor->a->type));
@@ -102,7 +102,7 @@ void print_tensors(const Comparison& comparison, const Rows& rows, size_t most) 
     row.push_back(tensor->incomparable.empty() ? number(tensor->histogram_kl_nats) : "-");
     table.add(std::move(row));
   }
-  if (differing == 0) return;
+  if (listed == 0) return;
   std::vector<std::string> total{"all compared", ""};
   std::vector<std::string> cells = measures(comparison.total);
   total.insert(total.end(), cells.begin(), cells.end());
@@ -110,7 +110,7 @@ void print_tensors(const Comparison& comparison, const Rows& rows, size_t most) 
   table.add_rule();
   table.add(std::move(total));
   fmt::print("\n{}", table.text(terminal_styles()));
-  if (shown < differing) fmt::print("({} more tensors differ; --top 0 shows all)\n", differing - shown);
+  if (shown < listed) fmt::print("({} not shown; --top 0 shows all)\n", counted(listed - shown, "tensor"));
 }
 
 void print_names(const char* what, const std::vector<std::string>& names) {
@@ -287,7 +287,7 @@ int run(Options& options, const CommonOptions& common) {
   std::vector<std::string> crossed = crossed_limits(comparison, limits);
   if (common.prints_text()) {
     fmt::print("A {}\nB {}\n", printable(a.path()), printable(b.path()));
-    print_tensors(comparison, rows, options.top == 0 ? rows.size() : static_cast<size_t>(options.top));
+    print_tensors(comparison, rows, options.top == 0 ? rows.size() : static_cast<size_t>(options.top), common.verbose);
     print_histograms(comparison);
     fmt::print("\n");
     print_summary(comparison);
@@ -324,7 +324,7 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
       "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in nats.\n"
       "Both, and the histograms, are of an even sample in big tensors (--json says of how many values); all other measures are of\n"
       "every value.\n"
-      "Tensors of different types are compared by value. Tensors that hold the same values are not listed.");
+      "Tensors of different types are compared by value. Tensors that hold the same values are listed with -v only.");
   return [options, &common] { return run(*options, common); };
 }
 

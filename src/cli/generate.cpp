@@ -35,6 +35,9 @@ std::vector<std::string> words_of(const CLI::Option& option) {
   return words;
 }
 
+// Flags take none.
+bool takes_value(const CLI::Option& option) { return option.get_expected_max() > 0; }
+
 std::string roff(std::string text) {
   std::string result;
   for (char c : text) {
@@ -53,7 +56,7 @@ void print_man(const CLI::App& root) {
     fmt::print(".SS {}\n{}\n", command->get_name(), roff(command->get_description()));
     for (const CLI::Option* option : command->get_options()) {
       std::string spelling = option->nonpositional() ? join(words_of(*option), ", ") : option->get_name(true);
-      if (option->nonpositional() && option->get_type_size() != 0) spelling += " " + option->get_type_name();
+      if (option->nonpositional() && takes_value(*option)) spelling += " " + option->get_type_name();
       fmt::print(".TP\n.B {}\n{}\n", roff(spelling), roff(option->get_description()));
     }
     if (!command->get_footer().empty()) fmt::print(".PP\n.nf\n{}\n.fi\n", roff(command->get_footer()));
@@ -113,7 +116,7 @@ void print_fish(const CLI::App& root) {
     for (const CLI::Option* option : named_options(*command)) {
       for (const std::string& name : option->get_lnames()) {
         fmt::print("complete -c fakequant -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n", command->get_name(), name,
-                   option->get_type_size() != 0 ? " -r" : "", quoted(option->get_description()));
+                   takes_value(*option) ? " -r" : "", quoted(option->get_description()));
       }
     }
   }

@@ -58,13 +58,13 @@ ModelSums sums_of(const Model& model) {
 void print_file_facts(const Model& model, const ModelSums& sums) {
   std::string architecture = model.architecture();
   fmt::print("{}\n", printable(model.path()));
-  fmt::print("  GGUF version {}, {}, {}, {} tensors, {} weights, {:.4f} bits per weight\n", model.shards()[0].version(),
+  fmt::print("  GGUF version {}, {}, {}, {}, {}, {:.4f} bits per weight\n", model.shards()[0].version(),
              architecture.empty() ? "no architecture named" : "architecture " + printable(architecture),
              model.shards().size() == 1 ? format_bytes(model.total_bytes())
                                         : fmt::format("{} in {} files", format_bytes(model.total_bytes()), model.shards().size()),
-             model.tensors().size(), format_count(sums.weights), sums.bits_per_weight());
+             counted(model.tensors().size(), "tensor"), counted(sums.weights, "weight"), sums.bits_per_weight());
   for (const auto& [name, sum] : sums.types) {
-    fmt::print("  {:<8} {:>6} tensors  {:>12}\n", name, sum.tensors, format_bytes(sum.bytes));
+    fmt::print("  {:<8} {:>14} {:>12}\n", name, counted(sum.tensors, "tensor"), format_bytes(sum.bytes));
   }
 }
 
@@ -87,7 +87,7 @@ std::string remarks_on(const TensorReport& report) {
   add(s.nan_count, "NaN");
   add(s.inf_count, "Inf");
   add(s.beyond_f16_count, "beyond F16");
-  add(s.zero_count, "zeros");
+  if (s.zero_count > 0) remarks.push_back(counted(s.zero_count, "zero"));
   add(s.subnormal_count, "subnormal");
   if (s.below_f16_normal_count > 0) remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
   if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0]);
@@ -216,7 +216,7 @@ int run(const Options& options, const CommonOptions& common) {
   ModelSums sums = sums_of(model);
   if (common.prints_text()) {
     print_file_facts(model, sums);
-    if (options.metadata) print_metadata(model);
+    if (options.metadata || common.verbose) print_metadata(model);
   }
   std::vector<TensorReport> reports = inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
   if (common.prints_text() && !reports.empty()) {

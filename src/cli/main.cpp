@@ -51,7 +51,8 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
-  app.add_flag("-v,--verbose", common.verbose, "Print more");
+  app.add_flag("-v,--verbose", common.verbose,
+               "Print more: metadata (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {

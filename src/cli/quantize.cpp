@@ -86,7 +86,7 @@ std::string type_change(TensorType before, TensorType after) {
   return before == after ? std::string(name_of(before)) : fmt::format("{} -> {}", name_of(before), name_of(after));
 }
 
-void print_dry_run(const Job& job) {
+void print_plan(const Job& job) {
   using enum Table::Align;
   Table table({{"tensor", left}, {"stored as", left}, {"values", right}, {"format", left}, {"bits per weight", right}, {"rule", left}});
   for (const PlannedTensor& planned : job.plan.tensors) {
@@ -99,8 +99,8 @@ void print_dry_run(const Job& job) {
 }
 
 void print_sizes(const Job& job, bool planned_only) {
-  fmt::print("{} tensors {}; the formats would take {:.4f} bits per weight for them, {:.4f} for the whole model.\n",
-             job.plan.tensors.size(), planned_only ? "would be rounded" : "rounded", job.plan.chosen_bits.value(),
+  fmt::print("{} {}; the formats would take {:.4f} bits per weight for them, {:.4f} for the whole model.\n",
+             counted(job.plan.tensors.size(), "tensor"), planned_only ? "would be rounded" : "rounded", job.plan.chosen_bits.value(),
              job.plan.model_bits.value());
   fmt::print("{}: {} -> {}{}\n", printable(join(job.layout.outputs, ", ")), format_bytes(job.layout.bytes_before),
              format_bytes(job.layout.bytes_after), planned_only ? " (dry run: nothing written)" : "");
@@ -190,9 +190,9 @@ void warn_after(const CommonOptions& common, const Job& job, const RewriteResult
     }
   }
   if (inexact > 0) {
-    warn(common, fmt::format("storing changed {} rounded values of {} tensors by up to {}, included in the differences above; "
+    warn(common, fmt::format("storing changed {} of {} by up to {}, included in the differences above; "
                              "--store auto stores those tensors in a type that is exact",
-                             format_count(inexact), tensors, number(largest)));
+                             counted(inexact, "rounded value"), counted(tensors, "tensor"), number(largest)));
   }
 }
 
@@ -272,7 +272,7 @@ int run(Options& options, const CommonOptions& common) {
   warn_before(common, job, options);
   if (options.dry_run) {
     if (common.prints_text()) {
-      print_dry_run(job);
+      print_plan(job);
       print_sizes(job, true);
     }
     Json json = json_header(job, true);
@@ -281,6 +281,7 @@ int run(Options& options, const CommonOptions& common) {
     write_json(common, json);
     return kDone;
   }
+  if (common.prints_text() && common.verbose) print_plan(job);
   RewriteResult result = rewrite(job.model, job.plan, *job.rounders, job.layout, options.rewrite);
   if (common.prints_text()) {
     print_results(job, result);
