@@ -19,8 +19,7 @@ struct PrecisionNeeds {
   static constexpr int kNoBit = std::numeric_limits<int>::max();
 
   int significand_bits = 0;  // greatest width from leading to lowest one bit, 0..24; 0: no nonzero value
-  int lowest_bit_exponent =
-      kNoBit;  // smallest e such that a value has its lowest one bit at 2^e; at least -149
+  int lowest_bit_exponent = kNoBit;  // smallest e with the lowest one bit of a value at 2^e; at least -149
   uint32_t max_magnitude_bits = 0;  // F32 pattern of the largest finite |value|
   bool has_nan = false;
   bool has_infinity = false;
@@ -62,9 +61,8 @@ std::string_view name_of(EffectivePrecision precision);
 //   empty     no values
 //   constant  one distinct bit pattern (distinct_count is 1; +0 and -0 are two)
 //   e2m1 e2m3 e3m2 e4m3 e5m2 bf16   the grids of formats/grid.h
-//   bf16+1    all_one_plus_bf16, without Inf: norms stored as weight + 1. Before f16 and tf32, since 1 + w of
-//   a large
-//             enough w (|w| >= 1/8) fits those by chance, and 8 significant bits say more than 11
+//   bf16+1    all_one_plus_bf16, without Inf: norms stored as weight + 1. Before f16 and tf32, since 1 + w
+//             of a large enough w (|w| >= 1/8) fits those by chance, and 8 significant bits say more than 11
 //   f16 tf32 f32
 //
 // Which storage type holds the values is another question (bf16+1 is none): ask needs.fit(kF16),

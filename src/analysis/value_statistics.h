@@ -10,10 +10,9 @@ namespace fakequant {
 // Moments and extremes leave out NaN and Inf. The derived numbers are NaN where they do not exist.
 //
 //   moments  central, about a running mean: the pairwise update of Chan et al. (1979) and Pebay (2008), so
-//   that values
-//            with a mean 1e6 times their spread keep at least 6 digits
+//            that values with a mean 1e6 times their spread keep at least 6 digits
 //   merge    counts and extremes do not depend on the order; moments do in their last digits: merge in a
-//   fixed order
+//            fixed order
 struct ValueStatistics {
   uint64_t count = 0;  // all values, NaN and Inf included
   uint64_t nan_count = 0;

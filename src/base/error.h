@@ -9,8 +9,8 @@
 
 namespace fakequant {
 
-// Something outside is wrong: a file, a flag, a model, the disk. The text is one sentence that names the thing,
-// the place, what was found and what was wanted. `main` prints it and exits with code 1.
+// Something outside is wrong: a file, a flag, a model, the disk. The text is one sentence that names the
+// thing, the place, what was found and what was wanted. `main` prints it and exits with code 1.
 class Error : public std::runtime_error {
  public:
   template <typename... Args>

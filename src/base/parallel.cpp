@@ -11,7 +11,8 @@ namespace fakequant {
 
 namespace {
 
-// That of the innermost living ThreadLimit. TBB's own arena has no more places than the machine has processors.
+// That of the innermost living ThreadLimit. TBB's own arena has no more places than the machine has
+// processors.
 tbb::task_arena* limited_arena = nullptr;
 
 }  // namespace
@@ -32,7 +33,8 @@ struct ThreadLimit::Control {
 };
 
 ThreadLimit::ThreadLimit(int thread_count)
-    : control_(std::make_unique<Control>(thread_count > 0 ? thread_count : tbb::info::default_concurrency())) {}
+    : control_(
+          std::make_unique<Control>(thread_count > 0 ? thread_count : tbb::info::default_concurrency())) {}
 
 ThreadLimit::~ThreadLimit() = default;
 
@@ -45,10 +47,13 @@ void parallel_for(size_t count, const std::function<void(size_t)>& body) {
   }
 }
 
-size_t thread_slot() { return static_cast<size_t>(tbb::this_task_arena::current_thread_index()); }
+size_t thread_slot() {
+  return static_cast<size_t>(tbb::this_task_arena::current_thread_index());
+}
 
 size_t max_thread_slots() {
-  int slots = limited_arena != nullptr ? limited_arena->max_concurrency() : tbb::this_task_arena::max_concurrency();
+  int slots =
+      limited_arena != nullptr ? limited_arena->max_concurrency() : tbb::this_task_arena::max_concurrency();
   return static_cast<size_t>(slots);
 }
 

@@ -23,7 +23,11 @@ TEST(ParallelFor, CallsEveryIndexOnce) {
 }
 
 TEST(ParallelFor, RethrowsAnException) {
-  EXPECT_THROW(parallel_for(100, [](size_t i) { if (i == 50) throw std::runtime_error("x"); }), std::runtime_error);
+  EXPECT_THROW(parallel_for(100,
+                            [](size_t i) {
+                              if (i == 50) throw std::runtime_error("x");
+                            }),
+               std::runtime_error);
 }
 
 TEST(ThreadLimit, IsTheMostThreadsUsed) {
@@ -50,7 +54,9 @@ TEST(ThreadLimit, EndsWithItsLife) {
 TEST(ThreadSlot, LiesBelowTheNumberOfSlots) {
   ThreadLimit limit(4);
   std::atomic<bool> inside = true;
-  parallel_for(1000, [&](size_t) { if (thread_slot() >= max_thread_slots()) inside = false; });
+  parallel_for(1000, [&](size_t) {
+    if (thread_slot() >= max_thread_slots()) inside = false;
+  });
   EXPECT_TRUE(inside);
 }
 

@@ -20,7 +20,10 @@ std::string clock_text(double seconds) {
 }  // namespace
 
 Progress::Progress(std::string label, uint64_t total_bytes, Mode mode)
-    : label_(std::move(label)), total_bytes_(total_bytes), mode_(mode), terminal_(isatty(STDERR_FILENO) == 1),
+    : label_(std::move(label)),
+      total_bytes_(total_bytes),
+      mode_(mode),
+      terminal_(isatty(STDERR_FILENO) == 1),
       start_(Clock::now()) {
   auto first = terminal_ ? std::chrono::milliseconds(1000) : std::chrono::milliseconds(10000);
   next_draw_ = (start_ + first).time_since_epoch().count();

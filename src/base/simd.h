@@ -1,7 +1,8 @@
 #pragma once
-// FQ_VECTORIZED before a function: it is compiled once per x86-64 level and the right copy is chosen when the program starts.
-// The loops inside are plain C++ that the compiler vectorizes; results are the same on every level because contraction and
-// fast-math are off. Helpers called from such a function must be FQ_INLINE, or they are compiled for the lowest level only.
+// FQ_VECTORIZED before a function: it is compiled once per x86-64 level and the right copy is chosen when the
+// program starts. The loops inside are plain C++ that the compiler vectorizes; results are the same on every
+// level because contraction and fast-math are off. Helpers called from such a function must be FQ_INLINE, or
+// they are compiled for the lowest level only.
 
 #define FQ_INLINE inline __attribute__((always_inline))
 

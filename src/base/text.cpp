@@ -79,8 +79,11 @@ namespace {
 size_t utf8_length(std::string_view text) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
-  size_t length = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3
-                  : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+  size_t length = first < 0x80                    ? 1
+                  : first >= 0xC2 && first < 0xE0 ? 2
+                  : first >= 0xE0 && first < 0xF0 ? 3
+                  : first >= 0xF0 && first < 0xF5 ? 4
+                                                  : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
@@ -124,7 +127,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most) {
+std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates,
+                                 size_t most) {
   std::vector<std::pair<size_t, size_t>> ranked;  // distance, index
   for (size_t i = 0; i < candidates.size(); ++i) {
     const std::string& candidate = candidates[i];
@@ -132,7 +136,8 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
     size_t distance = edit_distance(word, candidate);
     size_t longer = std::max(word.size(), candidate.size());
     size_t allowed = longer < 4 ? 1 : std::max<size_t>(2, longer / 3);
-    bool contained = word.size() >= 3 && (candidate.find(word) != std::string::npos || word.find(candidate) != word.npos);
+    bool contained =
+        word.size() >= 3 && (candidate.find(word) != std::string::npos || word.find(candidate) != word.npos);
     if (distance <= allowed || contained) ranked.emplace_back(distance, i);
   }
   std::sort(ranked.begin(), ranked.end());

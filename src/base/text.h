@@ -8,12 +8,13 @@
 
 namespace fakequant {
 
-std::string lower(std::string_view text);                                   // ASCII letters only
-std::string_view trim(std::string_view text);                               // spaces, tabs, line ends
-std::vector<std::string> split(std::string_view text, char separator);      // "a,,b" gives a, "", b; "" gives ""
+std::string lower(std::string_view text);                               // ASCII letters only
+std::string_view trim(std::string_view text);                           // spaces, tabs, line ends
+std::vector<std::string> split(std::string_view text, char separator);  // "a,,b" gives a, "", b; "" gives ""
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-// A whole decimal number without sign, or nothing valid: returns false for empty text, other characters, overflow.
+// A whole decimal number without sign, or nothing valid: returns false for empty text, other characters,
+// overflow.
 bool parse_unsigned(std::string_view text, uint64_t& value);
 
 // A finite decimal floating-point number, the whole text: returns false otherwise.
@@ -34,9 +35,11 @@ std::string printable(std::string_view text);
 // Levenshtein distance in bytes.
 size_t edit_distance(std::string_view a, std::string_view b);
 
-// At most `most` of `candidates`, nearest first, that are near enough to `word` to be what was meant: an edit distance of at most
-// a third of the longer word (at least 2, or 1 below four letters), or one containing the other. Ties keep the order of `candidates`.
-std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most = 3);
+// At most `most` of `candidates`, nearest first, that are near enough to `word` to be what was meant: an edit
+// distance of at most a third of the longer word (at least 2, or 1 below four letters), or one containing the
+// other. Ties keep the order of `candidates`.
+std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates,
+                                 size_t most = 3);
 
 // "; did you mean a, b or c?" from nearest(), or "" when nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);

@@ -40,7 +40,8 @@ TEST(ParseDouble, TakesFiniteNumbersOnly) {
   double value = 0;
   EXPECT_TRUE(parse_double("1e-12", value));
   EXPECT_EQ(value, 1e-12);
-  for (const char* text : {"", "nan", "inf", "1e999", "1.0x"}) EXPECT_FALSE(parse_double(text, value)) << text;
+  for (const char* text : {"", "nan", "inf", "1e999", "1.0x"})
+    EXPECT_FALSE(parse_double(text, value)) << text;
 }
 
 TEST(Printable, KeepsUtf8AndEscapesTheRest) {

@@ -32,10 +32,13 @@ std::vector<std::string> data_folders() {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
-      {"inspect", "what precision each tensor really has, and what a lossless narrowing would save", false, add_inspect},
+      {"inspect", "what precision each tensor really has, and what a lossless narrowing would save", false,
+       add_inspect},
       {"formats", "every number format the program knows", false, add_formats},
-      {"quantize", "write a fake-quantized file that stock llama.cpp loads; print the differences", false, add_quantize},
-      {"compare", "numerical difference of two models, tensor by tensor, and of their metadata", false, add_compare},
+      {"quantize", "write a fake-quantized file that stock llama.cpp loads; print the differences", false,
+       add_quantize},
+      {"compare", "numerical difference of two models, tensor by tensor, and of their metadata", false,
+       add_compare},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;
@@ -49,17 +52,21 @@ std::string model_path(const std::string& argument) {
     std::error_code error;
     if (std::filesystem::exists(path, error)) return path;
   }
-  throw Error("the demo model {} is not installed: looked in {}; set FAKEQUANT_DATA to the folder that holds it", kDemoModel,
-              fmt::join(folders, " and "));
+  throw Error(
+      "the demo model {} is not installed: looked in {}; set FAKEQUANT_DATA to the folder that holds it",
+      kDemoModel, fmt::join(folders, " and "));
 }
 
-Model open_model(const std::string& argument) { return Model::open(model_path(argument)); }
+Model open_model(const std::string& argument) {
+  return Model::open(model_path(argument));
+}
 
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others) {
   if (common.json_path.empty() || common.json_path == "-") return;
   check_output(common.json_path, others, true, 0);
   for (const std::string& other : others) {
-    if (std::filesystem::path(other).lexically_normal() == std::filesystem::path(common.json_path).lexically_normal()) {
+    if (std::filesystem::path(other).lexically_normal() ==
+        std::filesystem::path(common.json_path).lexically_normal()) {
       throw Error("--json {}: is also a model of this command", common.json_path);
     }
   }
@@ -69,7 +76,8 @@ void write_json(const CommonOptions& common, const nlohmann::ordered_json& resul
   if (common.json_path.empty()) return;
   std::string text = result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (common.json_path == "-") {
-    bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    bool written =
+        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
     if (!written) throw Error("standard output: the result could not be written");
     return;
   }
@@ -84,6 +92,8 @@ void warn(const CommonOptions& common, const std::string& text) {
   fmt::print(stderr, "warning: {}\n", text);
 }
 
-std::string version_text() { return fmt::format("fakequant {}\nllama.cpp {}", FAKEQUANT_VERSION, llama_version()); }
+std::string version_text() {
+  return fmt::format("fakequant {}\nllama.cpp {}", FAKEQUANT_VERSION, llama_version());
+}
 
 }  // namespace fakequant::cli

@@ -1,5 +1,6 @@
 #pragma once
-// What every command has in common: the entry in the command table, the options that all take, and how results leave the program.
+// What every command has in common: the entry in the command table, the options that all take, and how
+// results leave the program.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json_fwd.hpp>
@@ -25,8 +26,8 @@ struct CommonOptions {
   bool prints_text() const { return !quiet && json_path != "-"; }
 };
 
-// A row of the command table. `add` describes the options on `app` and returns what to run after parsing; the function returns an exit
-// code.
+// A row of the command table. `add` describes the options on `app` and returns what to run after parsing; the
+// function returns an exit code.
 struct Command {
   const char* name;
   const char* summary;
@@ -48,11 +49,12 @@ std::string model_path(const std::string& argument);
 // Opens a MODEL argument.
 Model open_model(const std::string& argument);
 
-// Refuses a --json file before any work is done: one of `others` (inputs and outputs), not a regular file, in a folder that cannot be
-// written. An existing JSON file may be replaced.
+// Refuses a --json file before any work is done: one of `others` (inputs and outputs), not a regular file, in
+// a folder that cannot be written. An existing JSON file may be replaced.
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others);
 
-// Writes the result to common.json_path when there is one: whole or not at all. Text that is not UTF-8 is replaced.
+// Writes the result to common.json_path when there is one: whole or not at all. Text that is not UTF-8 is
+// replaced.
 void write_json(const CommonOptions& common, const nlohmann::ordered_json& result);
 
 // Prints "warning: ..." to standard error unless --quiet.

@@ -65,26 +65,45 @@ Rows sorted_rows(const Comparison& comparison, const std::string& order) {
   for (const SortKey& key : kSortKeys) {
     if (order != key.name) continue;
     // NaN last, whatever the key.
-    auto rank = [&](const TensorComparison* t) { double v = key.worst_first(*t); return std::isnan(v) ? -INFINITY : v; };
+    auto rank = [&](const TensorComparison* t) {
+      double v = key.worst_first(*t);
+      return std::isnan(v) ? -INFINITY : v;
+    };
     std::stable_sort(rows.begin(), rows.end(), [&](auto* x, auto* y) { return rank(x) > rank(y); });
   }
   return rows;
 }
 
 bool differs(const TensorComparison& tensor) {
-  return !tensor.incomparable.empty() || tensor.difference.changed_count > 0 || tensor.a->type != tensor.b->type;
+  return !tensor.incomparable.empty() || tensor.difference.changed_count > 0 ||
+         tensor.a->type != tensor.b->type;
 }
 
 std::vector<std::string> measures(const Difference& d) {
   return {percent(d.count == 0 ? 0 : static_cast<double>(d.changed_count) / static_cast<double>(d.count)),
-          number(d.max_abs), number(d.mean_abs()), number(d.max_rel), number(d.mean_rel()), number(d.rmse()), number(d.snr_db()),
+          number(d.max_abs),
+          number(d.mean_abs()),
+          number(d.max_rel),
+          number(d.mean_rel()),
+          number(d.rmse()),
+          number(d.snr_db()),
           fmt::format("{:.8g}", d.cosine())};
 }
 
 void print_tensors(const Comparison& comparison, const Rows& rows, size_t most, bool equal_too) {
   using enum Table::Align;
-  Table table({{"tensor", left}, {"type", left}, {"changed", right}, {"max abs", right}, {"mean abs", right}, {"max rel", right},
-               {"mean rel", right}, {"RMSE", right}, {"SNR dB", right}, {"cosine", right}, {"W1", right}, {"KL(hist)", right}});
+  Table table({{"tensor", left},
+               {"type", left},
+               {"changed", right},
+               {"max abs", right},
+               {"mean abs", right},
+               {"max rel", right},
+               {"mean rel", right},
+               {"RMSE", right},
+               {"SNR dB", right},
+               {"cosine", right},
+               {"W1", right},
+               {"KL(hist)", right}});
   size_t shown = 0;
   size_t listed = 0;
   for (const TensorComparison* tensor : rows) {
@@ -127,9 +146,11 @@ void print_metadata(const Comparison& comparison) {
     fmt::print("Metadata is equal.\n");
     return;
   }
-  fmt::print("{} metadata {}:\n", comparison.metadata.size(), comparison.metadata.size() == 1 ? "pair differs" : "pairs differ");
+  fmt::print("{} metadata {}:\n", comparison.metadata.size(),
+             comparison.metadata.size() == 1 ? "pair differs" : "pairs differ");
   for (const MetadataDifference& difference : comparison.metadata) {
-    fmt::print("  {}: {} -> {}\n", printable(difference.key), difference.a.empty() ? "(absent)" : difference.a,
+    fmt::print("  {}: {} -> {}\n", printable(difference.key),
+               difference.a.empty() ? "(absent)" : difference.a,
                difference.b.empty() ? "(absent)" : difference.b);
   }
 }
@@ -147,7 +168,9 @@ uint64_t largest_count(const std::vector<HistogramBin>& bins) {
   return most;
 }
 
-std::string bounds(const HistogramBin& bin) { return fmt::format("{:.4g} .. {:.4g}", bin.lower, bin.upper); }
+std::string bounds(const HistogramBin& bin) {
+  return fmt::format("{:.4g} .. {:.4g}", bin.lower, bin.upper);
+}
 
 // The values of both in the bins that suit both.
 void print_values(const Histogram& a, const Histogram& b, size_t most) {
@@ -171,8 +194,8 @@ void print_values(const Histogram& a, const Histogram& b, size_t most) {
   Table table({{"values", right}, {"A", right}, {"B", right}, {"A (logarithmic)", left}, {"B", left}});
   uint64_t highest = std::max(largest_count(of_a), largest_count(of_b));
   for (size_t i = 0; i < of_a.size(); ++i) {
-    table.add({bounds(of_a[i]), format_count(of_a[i].count), format_count(of_b[i].count), bar(of_a[i].count, highest),
-               bar(of_b[i].count, highest)});
+    table.add({bounds(of_a[i]), format_count(of_a[i].count), format_count(of_b[i].count),
+               bar(of_a[i].count, highest), bar(of_b[i].count, highest)});
   }
   fmt::print("\n{}", table.text(terminal_styles()));
 }
@@ -207,12 +230,15 @@ void print_summary(const Comparison& comparison) {
   }
   fmt::print("{} of {} tensors hold the same values", identical, comparison.tensors.size());
   if (retyped > 0) fmt::print("; {} are stored in another type", retyped);
-  if (comparison.total.new_nonfinite > 0) fmt::print("; {} values became NaN or Inf", format_count(comparison.total.new_nonfinite));
+  if (comparison.total.new_nonfinite > 0)
+    fmt::print("; {} values became NaN or Inf", format_count(comparison.total.new_nonfinite));
   fmt::print(".\n");
   for (const TensorComparison& tensor : comparison.tensors) {
-    if (!tensor.incomparable.empty()) fmt::print("Not compared: {}: {}.\n", printable(tensor.a->name), tensor.incomparable);
+    if (!tensor.incomparable.empty())
+      fmt::print("Not compared: {}: {}.\n", printable(tensor.a->name), tensor.incomparable);
   }
-  if (incomparable == 0 && comparison.total.changed_count == 0 && comparison.only_in_a.empty() && comparison.only_in_b.empty()) {
+  if (incomparable == 0 && comparison.total.changed_count == 0 && comparison.only_in_a.empty() &&
+      comparison.only_in_b.empty()) {
     fmt::print("The models hold the same values.\n");
   }
 }
@@ -239,11 +265,16 @@ Json json_of(const TensorComparison& tensor) {
   return result;
 }
 
-Json json_of(const Options& options, const Comparison& comparison, const Rows& rows, const std::vector<std::string>& crossed) {
-  Json result{{"schema_version", kSchemaVersion}, {"a", options.a},
-              {"b", options.b},                   {"epsilon", options.compare.epsilon},
-              {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b},
-              {"metadata", Json::array()},        {"limits_crossed", crossed},
+Json json_of(const Options& options, const Comparison& comparison, const Rows& rows,
+             const std::vector<std::string>& crossed) {
+  Json result{{"schema_version", kSchemaVersion},
+              {"a", options.a},
+              {"b", options.b},
+              {"epsilon", options.compare.epsilon},
+              {"only_in_a", comparison.only_in_a},
+              {"only_in_b", comparison.only_in_b},
+              {"metadata", Json::array()},
+              {"limits_crossed", crossed},
               {"tensors", Json::array()}};
   for (const MetadataDifference& difference : comparison.metadata) {
     result["metadata"].push_back({{"key", difference.key},
@@ -261,10 +292,12 @@ std::vector<std::string> crossed_limits(const Comparison& comparison, const std:
   for (const Limit& limit : limits) {
     for (const TensorComparison& tensor : comparison.tensors) {
       if (!tensor.incomparable.empty() || !limit.crossed(tensor.difference)) continue;
-      crossed.push_back(fmt::format("{}: {} (found {})", printable(tensor.a->name), limit.text(), number(limit.measured(tensor.difference))));
+      crossed.push_back(fmt::format("{}: {} (found {})", printable(tensor.a->name), limit.text(),
+                                    number(limit.measured(tensor.difference))));
     }
     if (limit.crossed(comparison.total)) {
-      crossed.push_back(fmt::format("all tensors together: {} (found {})", limit.text(), number(limit.measured(comparison.total))));
+      crossed.push_back(fmt::format("all tensors together: {} (found {})", limit.text(),
+                                    number(limit.measured(comparison.total))));
     }
   }
   return crossed;
@@ -273,7 +306,8 @@ std::vector<std::string> crossed_limits(const Comparison& comparison, const std:
 int run(Options& options, const CommonOptions& common) {
   std::vector<std::string> orders = sort_names();
   if (std::find(orders.begin(), orders.end(), options.sort) == orders.end()) {
-    throw UsageError("--sort '{}': wanted one of {}{}", printable(options.sort), join(orders, ", "), did_you_mean(options.sort, orders));
+    throw UsageError("--sort '{}': wanted one of {}{}", printable(options.sort), join(orders, ", "),
+                     did_you_mean(options.sort, orders));
   }
   std::vector<Limit> limits;
   for (const std::string& text : options.fail_if) limits.push_back(Limit::parse(text));
@@ -287,7 +321,8 @@ int run(Options& options, const CommonOptions& common) {
   std::vector<std::string> crossed = crossed_limits(comparison, limits);
   if (common.prints_text()) {
     fmt::print("A {}\nB {}\n", printable(a.path()), printable(b.path()));
-    print_tensors(comparison, rows, options.top == 0 ? rows.size() : static_cast<size_t>(options.top), common.verbose);
+    print_tensors(comparison, rows, options.top == 0 ? rows.size() : static_cast<size_t>(options.top),
+                  common.verbose);
     print_histograms(comparison);
     fmt::print("\n");
     print_summary(comparison);
@@ -311,20 +346,29 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
   app.add_option("--focus-layer", options->focus_layer, "Only the tensors blk.N.* of this layer")
       ->type_name("N")
       ->check(CLI::Range(0, kMaxLayer));
-  app.add_option("--sort", options->sort, "Order of the tensors: " + join(sort_names(), ", ") + "; measures put the worst first")
+  app.add_option("--sort", options->sort,
+                 "Order of the tensors: " + join(sort_names(), ", ") + "; measures put the worst first")
       ->type_name("KEY");
-  app.add_option("--top", options->top, "Print only the first N tensors that differ; 0 is all")->type_name("N")->check(CLI::Range(0, 1000000000));
-  app.add_option("--fail-if", options->fail_if,
-                 "Exit with 3 when this is true of a tensor or of all together, as in max_rel>0.01; measures: " + Limit::metric_names())
+  app.add_option("--top", options->top, "Print only the first N tensors that differ; 0 is all")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000000000));
+  app.add_option(
+         "--fail-if", options->fail_if,
+         "Exit with 3 when this is true of a tensor or of all together, as in max_rel>0.01; measures: " +
+             Limit::metric_names())
       ->type_name("LIMIT");
-  app.add_option("--epsilon", options->compare.epsilon, "Relative error is |a - b| / (|a| + epsilon); default 1e-12")
+  app.add_option("--epsilon", options->compare.epsilon,
+                 "Relative error is |a - b| / (|a| + epsilon); default 1e-12")
       ->type_name("X")
       ->check(CLI::PositiveNumber);
   app.footer(
-      "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in nats.\n"
-      "Both, and the histograms, are of an even sample in big tensors (--json says of how many values); all other measures are of\n"
+      "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in "
+      "nats.\n"
+      "Both, and the histograms, are of an even sample in big tensors (--json says of how many values); all "
+      "other measures are of\n"
       "every value.\n"
-      "Tensors of different types are compared by value. Tensors that hold the same values are listed with -v only.");
+      "Tensors of different types are compared by value. Tensors that hold the same values are listed with "
+      "-v only.");
   return [options, &common] { return run(*options, common); };
 }
 

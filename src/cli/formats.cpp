@@ -18,24 +18,31 @@ namespace {
 
 // Bits per weight in words, since a scale's share can depend on the row.
 std::string bits_text(const Format& format) {
-  if (const auto* type = std::get_if<TensorType>(&format.kind)) return fmt::format("{:g}", bits_per_weight(*type));
+  if (const auto* type = std::get_if<TensorType>(&format.kind))
+    return fmt::format("{:g}", bits_per_weight(*type));
   const auto& block = std::get<BlockFormat>(format.kind);
   BitsPerWeight per_block = stored_bits(format, 4096, 4096);
   if (block.extent == ScaleExtent::none) return fmt::format("{:g}", per_block.value());
   const auto& grid = std::get<IntegerGrid>(block.grid);
   uint64_t overhead = per_block.bits - per_block.weights * static_cast<uint64_t>(grid.bits);
   if (block.extent == ScaleExtent::group) return fmt::format("{:g}", per_block.value());
-  return fmt::format("{} + {} per {}", grid.bits, overhead, block.extent == ScaleExtent::row ? "row" : "tensor");
+  return fmt::format("{} + {} per {}", grid.bits, overhead,
+                     block.extent == ScaleExtent::row ? "row" : "tensor");
 }
 
 std::string block_text(const Format& format) {
-  if (const auto* type = std::get_if<TensorType>(&format.kind)) return fmt::format("{}", facts_of(*type).block_values);
+  if (const auto* type = std::get_if<TensorType>(&format.kind))
+    return fmt::format("{}", facts_of(*type).block_values);
   const auto& block = std::get<BlockFormat>(format.kind);
   switch (block.extent) {
-    case ScaleExtent::none: return "1";
-    case ScaleExtent::tensor: return "tensor";
-    case ScaleExtent::row: return "row";
-    case ScaleExtent::group: return fmt::format("{}", block.group_values);
+    case ScaleExtent::none:
+      return "1";
+    case ScaleExtent::tensor:
+      return "tensor";
+    case ScaleExtent::row:
+      return "row";
+    case ScaleExtent::group:
+      return fmt::format("{}", block.group_values);
   }
   return "";
 }
@@ -48,19 +55,26 @@ std::string importance_text(const Format& format) {
 
 void print_table() {
   using enum Table::Align;
-  Table table({{"format", left}, {"bits per weight", right}, {"block", right}, {"imatrix", left}, {"what it is", left}});
+  Table table({{"format", left},
+               {"bits per weight", right},
+               {"block", right},
+               {"imatrix", left},
+               {"what it is", left}});
   for (const CatalogEntry& entry : catalog()) {
-    table.add({entry.name, bits_text(entry.format), block_text(entry.format), importance_text(entry.format), entry.summary});
+    table.add({entry.name, bits_text(entry.format), block_text(entry.format), importance_text(entry.format),
+               entry.summary});
   }
   fmt::print("{}", table.text(terminal_styles()));
   fmt::print(
-      "\nA format may carry parameters: bf16:rtz, int4:group=32:asym. `fakequant formats NAME` shows those of one format.\n"
+      "\nA format may carry parameters: bf16:rtz, int4:group=32:asym. `fakequant formats NAME` shows those "
+      "of one format.\n"
       "Types of ggml are computed by ggml itself (llama.cpp {}).\n",
       llama_version());
 }
 
 void print_float_grid(const FloatGrid& grid) {
-  fmt::print("  layout            1 sign, {} exponent and {} mantissa bits, bias {}\n", grid.exponent_bits, grid.mantissa_bits, grid.bias);
+  fmt::print("  layout            1 sign, {} exponent and {} mantissa bits, bias {}\n", grid.exponent_bits,
+             grid.mantissa_bits, grid.bias);
   fmt::print("  largest value     {}\n", grid.max_value());
   fmt::print("  smallest normal   {} (2^{})\n", grid.min_normal(), grid.min_exponent());
   fmt::print("  smallest value    {} (2^{})\n", grid.min_subnormal(), grid.min_subnormal_exponent());
@@ -70,7 +84,9 @@ void print_float_grid(const FloatGrid& grid) {
 
 void print_integer_grid(const IntegerGrid& grid) {
   int half = (1 << (grid.bits - 1)) - 1;
-  const char* scheme = grid.scheme == IntegerScheme::restricted ? "restricted" : grid.scheme == IntegerScheme::full ? "full" : "asym";
+  const char* scheme = grid.scheme == IntegerScheme::restricted ? "restricted"
+                       : grid.scheme == IntegerScheme::full     ? "full"
+                                                                : "asym";
   int lowest = grid.scheme == IntegerScheme::restricted ? -half : -half - 1;
   fmt::print("  codes             {} to {} ({})\n", lowest, half, scheme);
 }
@@ -79,7 +95,8 @@ void print_one(const Format& format) {
   const CatalogEntry& entry = entry_of(format);
   fmt::print("{}: {}\n\n", format.name, entry.summary);
   fmt::print("  bits per weight   {}\n", bits_text(format));
-  fmt::print("  values per scale  {}\n", entry.family == FormatFamily::scalar ? "no scale" : block_text(format));
+  fmt::print("  values per scale  {}\n",
+             entry.family == FormatFamily::scalar ? "no scale" : block_text(format));
   if (const auto* block = std::get_if<BlockFormat>(&format.kind)) {
     if (const auto* grid = std::get_if<FloatGrid>(&block->grid)) print_float_grid(*grid);
     if (const auto* grid = std::get_if<IntegerGrid>(&block->grid)) print_integer_grid(*grid);
@@ -87,14 +104,19 @@ void print_one(const Format& format) {
   if (!importance_text(format).empty()) fmt::print("  importance matrix {}\n", importance_text(format));
   fmt::print("\n{}\n", entry.note);
   std::vector<ParameterHelp> parameters = parameters_of(entry);
-  if (parameters.empty()) fmt::print("\nTakes no parameters.\n");
-  else fmt::print("\nParameters:\n");
-  for (const ParameterHelp& parameter : parameters) fmt::print("  {:<28} {}\n", parameter.spelling, parameter.meaning);
+  if (parameters.empty())
+    fmt::print("\nTakes no parameters.\n");
+  else
+    fmt::print("\nParameters:\n");
+  for (const ParameterHelp& parameter : parameters)
+    fmt::print("  {:<28} {}\n", parameter.spelling, parameter.meaning);
 }
 
 Json json_of(const Format& format) {
   const CatalogEntry& entry = entry_of(format);
-  const char* family = entry.family == FormatFamily::scalar ? "scalar" : entry.family == FormatFamily::integer ? "integer" : "ggml";
+  const char* family = entry.family == FormatFamily::scalar    ? "scalar"
+                       : entry.family == FormatFamily::integer ? "integer"
+                                                               : "ggml";
   BitsPerWeight bits = stored_bits(format, 4096, 4096 * 4096);
   Json result{{"name", entry.name},
               {"full_name", format.name},

@@ -1,4 +1,5 @@
-// fakequant generate: the man page and shell completions, from the same table and options that the program parses with.
+// fakequant generate: the man page and shell completions, from the same table and options that the program
+// parses with.
 
 #include <fmt/format.h>
 
@@ -36,7 +37,9 @@ std::vector<std::string> words_of(const CLI::Option& option) {
 }
 
 // Flags take none.
-bool takes_value(const CLI::Option& option) { return option.get_expected_max() > 0; }
+bool takes_value(const CLI::Option& option) {
+  return option.get_expected_max() > 0;
+}
 
 std::string roff(std::string text) {
   std::string result;
@@ -49,8 +52,10 @@ std::string roff(std::string text) {
 }
 
 void print_man(const CLI::App& root) {
-  fmt::print(".TH FAKEQUANT 1 \"\" \"fakequant {}\"\n.SH NAME\nfakequant \\- real precision and fake quantization of GGUF models\n",
-             FAKEQUANT_VERSION);
+  fmt::print(
+      ".TH FAKEQUANT 1 \"\" \"fakequant {}\"\n.SH NAME\nfakequant \\- real precision and fake quantization "
+      "of GGUF models\n",
+      FAKEQUANT_VERSION);
   fmt::print(".SH SYNOPSIS\n.B fakequant\n.I COMMAND\n[options]\n.SH COMMANDS\n");
   for (const CLI::App* command : visible_commands(root)) {
     fmt::print(".SS {}\n{}\n", command->get_name(), roff(command->get_description()));
@@ -62,7 +67,9 @@ void print_man(const CLI::App& root) {
     if (!command->get_footer().empty()) fmt::print(".PP\n.nf\n{}\n.fi\n", roff(command->get_footer()));
   }
   fmt::print(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 done but a stated limit was crossed.\n");
-  fmt::print(".SH ENVIRONMENT\n.TP\n.B FAKEQUANT_DATA\nThe folder of the demo model.\n.TP\n.B NO_COLOR\nNo bold headings.\n");
+  fmt::print(
+      ".SH ENVIRONMENT\n.TP\n.B FAKEQUANT_DATA\nThe folder of the demo model.\n.TP\n.B NO_COLOR\nNo bold "
+      "headings.\n");
 }
 
 void print_bash(const CLI::App& root) {
@@ -78,10 +85,12 @@ void print_bash(const CLI::App& root) {
   }
   fmt::print(
       "_fakequant() {{\n  local current=${{COMP_WORDS[COMP_CWORD]}} options=\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"{}--help --version\" -- \"$current\"))\n    return\n  fi\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"{}--help --version\" -- "
+      "\"$current\"))\n    return\n  fi\n"
       "  case ${{COMP_WORDS[1]}} in\n{}  esac\n"
       "  case $current in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$current\")) ;;\n"
-      "    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n}}\ncomplete -o filenames -F _fakequant fakequant\n",
+      "    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n}}\ncomplete -o filenames -F _fakequant "
+      "fakequant\n",
       names, cases);
 }
 
@@ -97,13 +106,16 @@ void print_zsh(const CLI::App& root) {
   for (const CLI::App* command : visible_commands(root)) {
     fmt::print("    {}\n", quoted(command->get_name() + ":" + command->get_description()));
   }
-  fmt::print("  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case $words[2] in\n");
+  fmt::print(
+      "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case "
+      "$words[2] in\n");
   for (const CLI::App* command : visible_commands(root)) {
     fmt::print("    {})\n      _arguments", command->get_name());
     for (const CLI::Option* option : named_options(*command)) {
       std::string description;
       for (char c : option->get_description()) description += c == '[' || c == ']' || c == ':' ? ' ' : c;
-      for (const std::string& word : words_of(*option)) fmt::print(" \\\n        {}", quoted(word + "[" + description + "]"));
+      for (const std::string& word : words_of(*option))
+        fmt::print(" \\\n        {}", quoted(word + "[" + description + "]"));
     }
     fmt::print(" \\\n        '*:file:_files'\n      ;;\n");
   }
@@ -112,19 +124,23 @@ void print_zsh(const CLI::App& root) {
 
 void print_fish(const CLI::App& root) {
   for (const CLI::App* command : visible_commands(root)) {
-    fmt::print("complete -c fakequant -n __fish_use_subcommand -a {} -d {}\n", command->get_name(), quoted(command->get_description()));
+    fmt::print("complete -c fakequant -n __fish_use_subcommand -a {} -d {}\n", command->get_name(),
+               quoted(command->get_description()));
     for (const CLI::Option* option : named_options(*command)) {
       for (const std::string& name : option->get_lnames()) {
-        fmt::print("complete -c fakequant -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n", command->get_name(), name,
-                   takes_value(*option) ? " -r" : "", quoted(option->get_description()));
+        fmt::print("complete -c fakequant -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n",
+                   command->get_name(), name, takes_value(*option) ? " -r" : "",
+                   quoted(option->get_description()));
       }
     }
   }
 }
 
 int run(const CLI::App& root, const std::string& what) {
-  struct { const char* name; void (*print)(const CLI::App&); } outputs[] = {
-      {"man", print_man}, {"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+  struct {
+    const char* name;
+    void (*print)(const CLI::App&);
+  } outputs[] = {{"man", print_man}, {"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
   for (const auto& output : outputs) {
     if (what != output.name) continue;
     output.print(root);

@@ -40,7 +40,9 @@ struct ModelSums {
   uint64_t weights = 0;
   uint64_t bytes = 0;
 
-  double bits_per_weight() const { return weights == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(weights); }
+  double bits_per_weight() const {
+    return weights == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
+  }
 };
 
 ModelSums sums_of(const Model& model) {
@@ -60,9 +62,11 @@ void print_file_facts(const Model& model, const ModelSums& sums) {
   fmt::print("{}\n", printable(model.path()));
   fmt::print("  GGUF version {}, {}, {}, {}, {}, {:.4f} bits per weight\n", model.shards()[0].version(),
              architecture.empty() ? "no architecture named" : "architecture " + printable(architecture),
-             model.shards().size() == 1 ? format_bytes(model.total_bytes())
-                                        : fmt::format("{} in {} files", format_bytes(model.total_bytes()), model.shards().size()),
-             counted(model.tensors().size(), "tensor"), counted(sums.weights, "weight"), sums.bits_per_weight());
+             model.shards().size() == 1
+                 ? format_bytes(model.total_bytes())
+                 : fmt::format("{} in {} files", format_bytes(model.total_bytes()), model.shards().size()),
+             counted(model.tensors().size(), "tensor"), counted(sums.weights, "weight"),
+             sums.bits_per_weight());
   for (const auto& [name, sum] : sums.types) {
     fmt::print("  {:<8} {:>14} {:>12}\n", name, counted(sum.tensors, "tensor"), format_bytes(sum.bytes));
   }
@@ -89,30 +93,46 @@ std::string remarks_on(const TensorReport& report) {
   add(s.beyond_f16_count, "beyond F16");
   if (s.zero_count > 0) remarks.push_back(counted(s.zero_count, "zero"));
   add(s.subnormal_count, "subnormal");
-  if (s.below_f16_normal_count > 0) remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
+  if (s.below_f16_normal_count > 0)
+    remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
   if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0]);
-  if (report.grids.size() > 1) remarks.push_back(fmt::format("exactly on {} and {} more", report.grids[0], report.grids.size() - 1));
+  if (report.grids.size() > 1)
+    remarks.push_back(fmt::format("exactly on {} and {} more", report.grids[0], report.grids.size() - 1));
   return join(remarks, "; ");
 }
 
 void print_tensors(const Model& model, const std::vector<TensorReport>& reports) {
   using enum Table::Align;
-  Table table({{"tensor", left}, {"type", left}, {"shape", right}, {"size", right}, {"effective", left}, {"low16=0", right},
-               {"distinct", right}, {"min", right}, {"max", right}, {"mean", right}, {"std", right}, {"kurtosis", right},
-               {"outlier", right}, {"remarks", left}});
+  Table table({{"tensor", left},
+               {"type", left},
+               {"shape", right},
+               {"size", right},
+               {"effective", left},
+               {"low16=0", right},
+               {"distinct", right},
+               {"min", right},
+               {"max", right},
+               {"mean", right},
+               {"std", right},
+               {"kurtosis", right},
+               {"outlier", right},
+               {"remarks", left}});
   for (const TensorReport& report : reports) {
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
-    std::vector<std::string> row{printable(info.name), std::string(name_of(info.type)), shape_text(info), format_bytes(info.data_bytes),
-                                 report.effective_precision};
+    std::vector<std::string> row{printable(info.name), std::string(name_of(info.type)), shape_text(info),
+                                 format_bytes(info.data_bytes), report.effective_precision};
     if (!report.facts) {
       row.insert(row.end(), 8, "-");
       row.emplace_back("a type internal to ggml: values cannot be read");
     } else {
       const ValueStatistics& s = report.facts->statistics;
-      auto short_number = [](double value) { return std::isnan(value) ? std::string("-") : fmt::format("{:.4g}", value); };
+      auto short_number = [](double value) {
+        return std::isnan(value) ? std::string("-") : fmt::format("{:.4g}", value);
+      };
       row.push_back(info.type == TensorType::F32 ? percent(s.low16_zero_fraction()) : "");
       row.push_back(report.facts->distinct_count ? format_count(*report.facts->distinct_count) : ">65,536");
-      for (double value : {s.min(), s.max(), s.mean(), s.standard_deviation(), s.kurtosis()}) row.push_back(short_number(value));
+      for (double value : {s.min(), s.max(), s.mean(), s.standard_deviation(), s.kurtosis()})
+        row.push_back(short_number(value));
       row.push_back(std::isnan(s.largest_outlier()) ? "-" : fmt::format("{:.1f} std", s.largest_outlier()));
       row.push_back(remarks_on(report));
     }
@@ -126,7 +146,8 @@ bool is_narrower(const TensorInfo& info, const TensorReport& report) {
   bool half = info.type == TensorType::F16 || info.type == TensorType::BF16;
   if (info.type != TensorType::F32 && !half) return false;
   EffectivePrecision precision = report.facts->precision;
-  if (info.type == TensorType::F32) return precision != EffectivePrecision::f32 && precision != EffectivePrecision::tf32;
+  if (info.type == TensorType::F32)
+    return precision != EffectivePrecision::f32 && precision != EffectivePrecision::tf32;
   return precision < EffectivePrecision::bf16;
 }
 
@@ -136,8 +157,12 @@ void print_summary(const Model& model, const std::vector<TensorReport>& reports)
   size_t narrow_count = 0;
   for (const TensorReport& report : reports) {
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
-    std::string fact = !report.grids.empty() ? report.grids[0] : is_narrower(info, report) ? report.effective_precision : "";
-    if (!fact.empty()) wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(printable(info.name));
+    std::string fact = !report.grids.empty()       ? report.grids[0]
+                       : is_narrower(info, report) ? report.effective_precision
+                                                   : "";
+    if (!fact.empty())
+      wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(
+          printable(info.name));
     saved += report.narrow_saves_bytes;
     narrow_count += report.narrow_type ? 1 : 0;
   }
@@ -146,12 +171,15 @@ void print_summary(const Model& model, const std::vector<TensorReport>& reports)
   for (const auto& [what, names] : wider) {
     size_t shown = std::min<size_t>(names.size(), 4);
     std::string list = join({names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown)}, ", ");
-    fmt::print("{} {} {}: {}{}.\n", format_count(names.size()), names.size() == 1 ? "tensor is" : "tensors are", what, list,
+    fmt::print("{} {} {}: {}{}.\n", format_count(names.size()),
+               names.size() == 1 ? "tensor is" : "tensors are", what, list,
                shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
   }
   if (narrow_count > 0) {
-    fmt::print("A lossless narrowing of {} {} saves {}:\n  fakequant quantize {} OUT.gguf --tensors matrices --format f32 --store narrow\n",
-               narrow_count, narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved), model.path());
+    fmt::print(
+        "A lossless narrowing of {} {} saves {}:\n  fakequant quantize {} OUT.gguf --tensors matrices "
+        "--format f32 --store narrow\n",
+        narrow_count, narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved), model.path());
   } else {
     fmt::print("A lossless narrowing (--store narrow) would save nothing: no F32 matrix fits F16 or BF16.\n");
   }
@@ -168,8 +196,10 @@ Json json_of(const Model& model, const TensorReport& report) {
               {"effective_precision", report.effective_precision}};
   if (!report.facts) return tensor;
   const ValueStatistics& s = report.facts->statistics;
-  tensor["low16_zero_fraction"] = info.type == TensorType::F32 ? json_number(s.low16_zero_fraction()) : Json(nullptr);
-  tensor["distinct_count"] = report.facts->distinct_count ? Json(*report.facts->distinct_count) : Json(nullptr);
+  tensor["low16_zero_fraction"] =
+      info.type == TensorType::F32 ? json_number(s.low16_zero_fraction()) : Json(nullptr);
+  tensor["distinct_count"] =
+      report.facts->distinct_count ? Json(*report.facts->distinct_count) : Json(nullptr);
   tensor["min"] = json_number(s.min());
   tensor["max"] = json_number(s.max());
   tensor["mean"] = json_number(s.mean());
@@ -218,7 +248,8 @@ int run(const Options& options, const CommonOptions& common) {
     print_file_facts(model, sums);
     if (options.metadata || common.verbose) print_metadata(model);
   }
-  std::vector<TensorReport> reports = inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
+  std::vector<TensorReport> reports =
+      inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
   if (common.prints_text() && !reports.empty()) {
     print_tensors(model, reports);
     print_summary(model, reports);
@@ -233,13 +264,16 @@ std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`")->required();
   add_selection_options(app, options->selection);
-  app.add_flag("--grids", options->grids, "Also find block formats that the values are exactly on: integers, q4_0, q8_0, ... (slower)");
+  app.add_flag("--grids", options->grids,
+               "Also find block formats that the values are exactly on: integers, q4_0, q8_0, ... (slower)");
   app.add_flag("--metadata", options->metadata, "Also print the file's metadata");
   app.footer(
-      "effective: the first of e2m1 e2m3 e3m2 e4m3 e5m2 bf16 bf16+1 f16 tf32 f32 that holds every value exactly;\n"
+      "effective: the first of e2m1 e2m3 e3m2 e4m3 e5m2 bf16 bf16+1 f16 tf32 f32 that holds every value "
+      "exactly;\n"
       "  `constant` for one value, bf16+1 for norms stored as weight + 1; a quantized type is its own\n"
       "low16=0: share of F32 values whose low 16 bits are zero. distinct: values that differ, to 65,536\n"
-      "kurtosis: 3 for a normal distribution. outlier: largest distance from the mean in standard deviations\n\n" +
+      "kurtosis: 3 for a normal distribution. outlier: largest distance from the mean in standard "
+      "deviations\n\n" +
       role_help());
   return [options, &common] { return run(*options, common); };
 }

@@ -4,7 +4,9 @@
 
 namespace fakequant::cli {
 
-Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json json_number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 Json difference_json(const Difference& difference) {
   return {

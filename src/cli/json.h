@@ -12,7 +12,8 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr int kSchemaVersion = 1;
 
-// The measures of a difference under their stable keys; what does not exist (an infinite signal-to-noise ratio) is null.
+// The measures of a difference under their stable keys; what does not exist (an infinite signal-to-noise
+// ratio) is null.
 Json difference_json(const Difference& difference);
 
 // [[lower, upper, count], ...] of the bins that are not empty.

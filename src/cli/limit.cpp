@@ -37,7 +37,8 @@ Limit Limit::parse(std::string_view text) {
   size_t place = limit.text_.find_first_of("<>");
   std::string_view all = limit.text_;
   if (place == std::string::npos) {
-    throw UsageError("--fail-if '{}': wanted a measure, > or <, and a number, as in max_rel>0.01", printable(text));
+    throw UsageError("--fail-if '{}': wanted a measure, > or <, and a number, as in max_rel>0.01",
+                     printable(text));
   }
   std::string_view name = trim(all.substr(0, place));
   limit.greater_ = all[place] == '>';
@@ -49,8 +50,8 @@ Limit Limit::parse(std::string_view text) {
     if (name == metric.name) limit.metric_ = &metric;
   }
   if (limit.metric_ == nullptr) {
-    throw UsageError("--fail-if '{}': '{}' is no measure; wanted one of {}{}", printable(text), printable(name), metric_names(),
-                     did_you_mean(name, names));
+    throw UsageError("--fail-if '{}': '{}' is no measure; wanted one of {}{}", printable(text),
+                     printable(name), metric_names(), did_you_mean(name, names));
   }
   if (!parse_double(bound, limit.bound_)) {
     throw UsageError("--fail-if '{}': '{}' is no number", printable(text), printable(bound));
@@ -58,7 +59,9 @@ Limit Limit::parse(std::string_view text) {
   return limit;
 }
 
-double Limit::measured(const Difference& difference) const { return metric_->measure(difference); }
+double Limit::measured(const Difference& difference) const {
+  return metric_->measure(difference);
+}
 
 bool Limit::crossed(const Difference& difference) const {
   double value = measured(difference);

@@ -10,7 +10,8 @@ namespace fakequant::cli {
 
 class Limit {
  public:
-  // METRIC OP NUMBER with OP one of > >= < <=. Throws UsageError naming what is wrong and the metrics there are.
+  // METRIC OP NUMBER with OP one of > >= < <=. Throws UsageError naming what is wrong and the metrics there
+  // are.
   static Limit parse(std::string_view text);
 
   // Whether the condition is true of `difference`; a measure that does not exist (NaN) counts as crossed.

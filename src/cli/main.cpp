@@ -1,4 +1,5 @@
-// The program: parses the command line by the command table, runs the command, turns errors into one sentence and an exit code.
+// The program: parses the command line by the command table, runs the command, turns errors into one sentence
+// and an exit code.
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -46,13 +47,16 @@ void install_signal_handlers() {
 }
 
 void add_common_options(CLI::App& app, CommonOptions& common) {
-  app.add_option("--json", common.json_path, "Write the full result as JSON to this file (- is standard output)")->type_name("FILE");
+  app.add_option("--json", common.json_path,
+                 "Write the full result as JSON to this file (- is standard output)")
+      ->type_name("FILE");
   app.add_option("-t,--threads", common.threads, "Threads to use; 0 is every processor")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
-  app.add_flag("-v,--verbose", common.verbose,
-               "Print more: metadata (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
+  app.add_flag(
+      "-v,--verbose", common.verbose,
+      "Print more: metadata (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {
@@ -63,12 +67,14 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// Prints what is wrong with the command line and returns the exit code. CLI11 names the word; we add what may have been meant.
+// Prints what is wrong with the command line and returns the exit code. CLI11 names the word; we add what may
+// have been meant.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   const CLI::App* current = &app;
   for (const CLI::App* command : app.get_subcommands()) current = command;
   std::string hint;
-  bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr || dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+                 dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   if (current == &app && argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);
@@ -84,7 +90,8 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
     while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
     fmt::print(stderr, "fakequant: {}{}\n", printable(text), hint);
   }
-  fmt::print(stderr, "Run `fakequant{} --help` for what can be given.\n", current == &app ? "" : " " + current->get_name());
+  fmt::print(stderr, "Run `fakequant{} --help` for what can be given.\n",
+             current == &app ? "" : " " + current->get_name());
   return kWrongUsage;
 }
 
@@ -93,8 +100,9 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.footer("MODEL is a GGUF file, any part of a split one, or `demo` for the model that comes with the program.\n"
-             "Run `fakequant COMMAND --help` for the options of a command.");
+  app.footer(
+      "MODEL is a GGUF file, any part of a split one, or `demo` for the model that comes with the program.\n"
+      "Run `fakequant COMMAND --help` for the options of a command.");
   CommonOptions common;
   std::function<int()> chosen;
   for (const Command& command : commands()) {

@@ -41,13 +41,16 @@ struct Job {
   std::unique_ptr<PlannedRounders> rounders;
   RewritePlan layout;
 
-  const TensorInfo& info(const PlannedTensor& planned) const { return *model.tensors()[planned.tensor_index].info; }
+  const TensorInfo& info(const PlannedTensor& planned) const {
+    return *model.tensors()[planned.tensor_index].info;
+  }
 };
 
 std::vector<Rule> rules_of(const Options& options, const Model& model) {
   if (!options.recipe.empty()) {
     if (options.selection.given() || !options.format.empty()) {
-      throw UsageError("--recipe already says which tensors get which format: leave out --tensors, --layers and --format");
+      throw UsageError(
+          "--recipe already says which tensors get which format: leave out --tensors, --layers and --format");
     }
     return load_recipe(options.recipe).rules;
   }
@@ -55,18 +58,21 @@ std::vector<Rule> rules_of(const Options& options, const Model& model) {
     throw UsageError("which tensors? Give --tensors, --layers or --recipe. This model has {}",
                      join(roles_present(model.tensors()), ", "));
   }
-  if (options.format.empty()) throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
-  return {{std::string(kCommandLineRule), tensor_selection(options.selection), layer_selection(options.selection),
-           parse_format(options.format), std::nullopt}};
+  if (options.format.empty())
+    throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
+  return {{std::string(kCommandLineRule), tensor_selection(options.selection),
+           layer_selection(options.selection), parse_format(options.format), std::nullopt}};
 }
 
 void warn_before(const CommonOptions& common, const Job& job, const Options& options) {
   for (const std::string& rule : job.plan.unused_rules) {
-    warn(common, fmt::format("{} decides nothing: every tensor it matches is taken by an earlier rule", rule));
+    warn(common,
+         fmt::format("{} decides nothing: every tensor it matches is taken by an earlier rule", rule));
   }
   for (const SkippedTensor& skipped : job.plan.skipped) {
     warn(common, fmt::format("left as it is: '{}' does not take {}: {}",
-                             printable(job.model.tensors()[skipped.tensor_index].info->name), skipped.format, skipped.reason));
+                             printable(job.model.tensors()[skipped.tensor_index].info->name), skipped.format,
+                             skipped.reason));
   }
   for (size_t index : job.rounders->without_importance()) {
     warn(common, fmt::format("{} has no entry for '{}': rounded without importance", options.importance,
@@ -76,34 +82,45 @@ void warn_before(const CommonOptions& common, const Job& job, const Options& opt
     const TensorInfo& info = job.info(planned);
     TensorType type = job.layout.types[planned.tensor_index];
     if (info.shape.size() <= 1 && type != TensorType::F32 && type != info.type) {
-      warn(common, fmt::format("'{}' has one dimension and will be stored as {}: llama.cpp's kernels want such tensors in F32",
-                               printable(info.name), name_of(type)));
+      warn(
+          common,
+          fmt::format(
+              "'{}' has one dimension and will be stored as {}: llama.cpp's kernels want such tensors in F32",
+              printable(info.name), name_of(type)));
     }
   }
 }
 
 std::string type_change(TensorType before, TensorType after) {
-  return before == after ? std::string(name_of(before)) : fmt::format("{} -> {}", name_of(before), name_of(after));
+  return before == after ? std::string(name_of(before))
+                         : fmt::format("{} -> {}", name_of(before), name_of(after));
 }
 
 void print_plan(const Job& job) {
   using enum Table::Align;
-  Table table({{"tensor", left}, {"stored as", left}, {"values", right}, {"format", left}, {"bits per weight", right}, {"rule", left}});
+  Table table({{"tensor", left},
+               {"stored as", left},
+               {"values", right},
+               {"format", left},
+               {"bits per weight", right},
+               {"rule", left}});
   for (const PlannedTensor& planned : job.plan.tensors) {
     const TensorInfo& info = job.info(planned);
     table.add({printable(info.name), type_change(info.type, job.layout.types[planned.tensor_index]),
                format_count(static_cast<uint64_t>(info.value_count)), planned.format.name,
-               fmt::format("{:.5g}", stored_bits(planned.format, info.row_length, info.value_count).value()), planned.rule});
+               fmt::format("{:.5g}", stored_bits(planned.format, info.row_length, info.value_count).value()),
+               planned.rule});
   }
   fmt::print("{}\n", table.text(terminal_styles()));
 }
 
 void print_sizes(const Job& job, bool planned_only) {
   fmt::print("{} {}; the formats would take {:.4f} bits per weight for them, {:.4f} for the whole model.\n",
-             counted(job.plan.tensors.size(), "tensor"), planned_only ? "would be rounded" : "rounded", job.plan.chosen_bits.value(),
-             job.plan.model_bits.value());
-  fmt::print("{}: {} -> {}{}\n", printable(join(job.layout.outputs, ", ")), format_bytes(job.layout.bytes_before),
-             format_bytes(job.layout.bytes_after), planned_only ? " (dry run: nothing written)" : "");
+             counted(job.plan.tensors.size(), "tensor"), planned_only ? "would be rounded" : "rounded",
+             job.plan.chosen_bits.value(), job.plan.model_bits.value());
+  fmt::print("{}: {} -> {}{}\n", printable(join(job.layout.outputs, ", ")),
+             format_bytes(job.layout.bytes_before), format_bytes(job.layout.bytes_after),
+             planned_only ? " (dry run: nothing written)" : "");
 }
 
 // Why rounding left a tensor as it was, in words.
@@ -111,14 +128,19 @@ std::string why_unchanged(const Job& job, const TensorResult& result) {
   const PlannedTensor& planned = job.plan.tensors[result.plan_index];
   if (planned.format.leaves_values()) return "f32 leaves every value as it is";
   size_t index = planned.tensor_index;
-  std::vector<TensorReport> reports = inspect(job.model, {&index, 1}, {.grids = false, .progress = Progress::Mode::silent});
+  std::vector<TensorReport> reports =
+      inspect(job.model, {&index, 1}, {.grids = false, .progress = Progress::Mode::silent});
   const TensorReport& report = reports[0];
   std::string stored(name_of(result.type_before));
   if (report.facts && result.type_before == TensorType::F32) {
-    return fmt::format("its values are {} in name and {} in fact (low 16 bits zero in {}), and {} holds every one of them exactly",
-                       stored, report.effective_precision, percent(report.facts->statistics.low16_zero_fraction()), planned.format.name);
+    return fmt::format(
+        "its values are {} in name and {} in fact (low 16 bits zero in {}), and {} holds every one of them "
+        "exactly",
+        stored, report.effective_precision, percent(report.facts->statistics.low16_zero_fraction()),
+        planned.format.name);
   }
-  return fmt::format("every value is exact in {} already (effective precision {})", planned.format.name, report.effective_precision);
+  return fmt::format("every value is exact in {} already (effective precision {})", planned.format.name,
+                     report.effective_precision);
 }
 
 void print_unchanged(const Job& job, const RewriteResult& result) {
@@ -126,12 +148,14 @@ void print_unchanged(const Job& job, const RewriteResult& result) {
   for (const TensorResult& tensor : result.tensors) {
     if (tensor.difference.changed_count > 0) continue;
     std::string reason = why_unchanged(job, tensor);
-    auto same = std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
+    auto same =
+        std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
     if (same == reasons.end()) same = reasons.insert(reasons.end(), {reason, {}});
     same->second.push_back(printable(job.info(job.plan.tensors[tensor.plan_index]).name));
   }
   for (const auto& [reason, names] : reasons) {
-    std::string list = names.size() <= 3 ? join(names, ", ") : fmt::format("{} and {} more", names[0], names.size() - 1);
+    std::string list =
+        names.size() <= 3 ? join(names, ", ") : fmt::format("{} and {} more", names[0], names.size() - 1);
     fmt::print("Unchanged: {}: {}.\n", list, reason);
   }
   bool all_equal = !result.tensors.empty() && job.layout.bytes_before == job.layout.bytes_after;
@@ -141,14 +165,22 @@ void print_unchanged(const Job& job, const RewriteResult& result) {
 }
 
 std::vector<std::string> difference_cells(const Difference& d) {
-  return {format_count(d.changed_count), number(d.max_abs), number(d.mean_abs()), number(d.max_rel), number(d.mean_rel()),
-          number(d.rmse()), number(d.snr_db()), fmt::format("{:.8g}", d.cosine()), format_count(d.new_nonfinite)};
+  return {format_count(d.changed_count),
+          number(d.max_abs),
+          number(d.mean_abs()),
+          number(d.max_rel),
+          number(d.mean_rel()),
+          number(d.rmse()),
+          number(d.snr_db()),
+          fmt::format("{:.8g}", d.cosine()),
+          format_count(d.new_nonfinite)};
 }
 
 void print_results(const Job& job, const RewriteResult& result) {
   using enum Table::Align;
   std::vector<Table::Column> columns{{"tensor", left}, {"stored as", left}, {"format", left}};
-  for (const char* measure : {"changed", "max abs", "mean abs", "max rel", "mean rel", "RMSE", "SNR dB", "cosine", "new NaN/Inf"}) {
+  for (const char* measure :
+       {"changed", "max abs", "mean abs", "max rel", "mean rel", "RMSE", "SNR dB", "cosine", "new NaN/Inf"}) {
     columns.push_back({measure, right});
   }
   columns.push_back({"by storing", right});
@@ -156,7 +188,8 @@ void print_results(const Job& job, const RewriteResult& result) {
   double store_max_abs = 0;
   for (const TensorResult& tensor : result.tensors) {
     const PlannedTensor& planned = job.plan.tensors[tensor.plan_index];
-    std::vector<std::string> row{printable(job.info(planned).name), type_change(tensor.type_before, tensor.type_after), planned.format.name};
+    std::vector<std::string> row{printable(job.info(planned).name),
+                                 type_change(tensor.type_before, tensor.type_after), planned.format.name};
     std::vector<std::string> cells = difference_cells(tensor.difference);
     row.insert(row.end(), cells.begin(), cells.end());
     row.push_back(number(tensor.store_max_abs));
@@ -181,11 +214,13 @@ void warn_after(const CommonOptions& common, const Job& job, const RewriteResult
     tensors += tensor.store_changed_count > 0 ? 1 : 0;
     largest = std::max(largest, tensor.store_max_abs);
     if (tensor.saturated_infinities > 0) {
-      warn(common, fmt::format("'{}': {} infinite values became finite", printable(job.info(job.plan.tensors[tensor.plan_index]).name),
+      warn(common, fmt::format("'{}': {} infinite values became finite",
+                               printable(job.info(job.plan.tensors[tensor.plan_index]).name),
                                format_count(tensor.saturated_infinities)));
     }
     if (tensor.difference.new_nonfinite > 0) {
-      warn(common, fmt::format("'{}': {} finite values became NaN or Inf", printable(job.info(job.plan.tensors[tensor.plan_index]).name),
+      warn(common, fmt::format("'{}': {} finite values became NaN or Inf",
+                               printable(job.info(job.plan.tensors[tensor.plan_index]).name),
                                format_count(tensor.difference.new_nonfinite)));
     }
   }
@@ -214,8 +249,9 @@ Json json_of(const Job& job, const PlannedTensor& planned) {
 }
 
 Json json_header(const Job& job, bool dry_run) {
-  Json result{{"schema_version", kSchemaVersion}, {"file", job.model.path()}, {"outputs", job.layout.outputs},
-              {"dry_run", dry_run},               {"plan", json_of_plan(job)}, {"skipped", Json::array()}};
+  Json result{{"schema_version", kSchemaVersion}, {"file", job.model.path()},
+              {"outputs", job.layout.outputs},    {"dry_run", dry_run},
+              {"plan", json_of_plan(job)},        {"skipped", Json::array()}};
   for (const SkippedTensor& skipped : job.plan.skipped) {
     result["skipped"].push_back({{"name", job.model.tensors()[skipped.tensor_index].info->name},
                                  {"format", skipped.format},
@@ -254,8 +290,10 @@ Job prepare(const Options& options, const CommonOptions& common) {
   std::vector<std::string> outputs = shard_output_names(options.output, job.model.shards().size());
   std::vector<std::string> inputs;
   for (const GgufFile& shard : job.model.shards()) inputs.push_back(shard.path());
-  // Refused before the reading that choosing storage can take; rewrite() checks again with the size that is needed.
-  for (const std::string& output : outputs) check_output(output, inputs, options.rewrite.force || options.dry_run, 0);
+  // Refused before the reading that choosing storage can take; rewrite() checks again with the size that is
+  // needed.
+  for (const std::string& output : outputs)
+    check_output(output, inputs, options.rewrite.force || options.dry_run, 0);
   inputs.insert(inputs.end(), outputs.begin(), outputs.end());
   for (const std::string& file : {options.importance, options.recipe}) {
     if (!file.empty()) inputs.push_back(file);
@@ -300,8 +338,10 @@ constexpr const char* kExamples =
     "  fakequant quantize in.gguf out.gguf --tensors ffn_down --format q4_k --imatrix imatrix.gguf\n"
     "  fakequant quantize in.gguf out.gguf --recipe recipe.toml --dry-run\n\n"
     "A recipe is a TOML file; the first rule that matches a tensor decides it:\n"
-    "  [[rule]]\n  tensors = \"ffn_norm\"\n  layers = \"0-2\"\n  format = \"bf16:rtz\"\n  store = \"keep\"\n\n"
-    "--store says what the file stores: keep (the tensor's own type; differences that it adds are measured and named),\n"
+    "  [[rule]]\n  tensors = \"ffn_norm\"\n  layers = \"0-2\"\n  format = \"bf16:rtz\"\n  store = "
+    "\"keep\"\n\n"
+    "--store says what the file stores: keep (the tensor's own type; differences that it adds are measured "
+    "and named),\n"
     "  auto (widen just the tensors whose type cannot hold the rounded values), f32, f16, bf16 (force),\n"
     "  narrow (auto, and F32 matrices become F16 or BF16 where that is exact)\n\n";
 
@@ -309,20 +349,30 @@ constexpr const char* kExamples =
 
 std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`; only read")->required();
-  app.add_option("OUT", options->output, "File to write; for a split model OUT-00001-of-0000N.gguf and so on")->required();
+  app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`; only read")
+      ->required();
+  app.add_option("OUT", options->output, "File to write; for a split model OUT-00001-of-0000N.gguf and so on")
+      ->required();
   add_selection_options(app, options->selection);
-  app.add_option("--format", options->format, "Number format to round to: bf16:rtz, int4:group=32, q4_k, ... (see `fakequant formats`)")
+  app.add_option("--format", options->format,
+                 "Number format to round to: bf16:rtz, int4:group=32, q4_k, ... (see `fakequant formats`)")
       ->type_name("FORMAT");
-  app.add_option("--recipe", options->recipe, "TOML file of rules instead of --tensors, --layers and --format")->type_name("FILE");
-  app.add_option("--store", options->store, "What the file stores: keep (default), auto, f32, f16, bf16, narrow")->type_name("TYPE");
-  app.add_option("--imatrix", options->importance, "Importance matrix of llama-imatrix, for ggml types")->type_name("FILE");
-  app.add_flag("--skip-unfit", options->skip_unfit, "Leave tensors whose shape does not fit the format, and list them");
+  app.add_option("--recipe", options->recipe,
+                 "TOML file of rules instead of --tensors, --layers and --format")
+      ->type_name("FILE");
+  app.add_option("--store", options->store,
+                 "What the file stores: keep (default), auto, f32, f16, bf16, narrow")
+      ->type_name("TYPE");
+  app.add_option("--imatrix", options->importance, "Importance matrix of llama-imatrix, for ggml types")
+      ->type_name("FILE");
+  app.add_flag("--skip-unfit", options->skip_unfit,
+               "Leave tensors whose shape does not fit the format, and list them");
   app.add_flag("--dry-run", options->dry_run, "Show plan, sizes and bits per weight; write nothing");
   app.add_flag("--force", options->rewrite.force, "Replace an existing output");
   app.add_flag("--no-sync", options->no_sync, "Do not wait until the output is on disk");
   app.add_flag("--stamp", options->rewrite.stamp, "Add fakequant.* metadata that says what was done");
-  app.add_option("--epsilon", options->rewrite.epsilon, "Relative error is |o - q| / (|o| + epsilon); default 1e-12")
+  app.add_option("--epsilon", options->rewrite.epsilon,
+                 "Relative error is |o - q| / (|o| + epsilon); default 1e-12")
       ->type_name("X")
       ->check(CLI::PositiveNumber);
   app.footer(kExamples + role_help());

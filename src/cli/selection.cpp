@@ -10,10 +10,13 @@ namespace fakequant::cli {
 
 void add_selection_options(CLI::App& app, SelectionOptions& options) {
   app.add_option("--tensors", options.tensors,
-                 "Tensors by role (ffn_norm, norm, ffn, attn, embedding, output, experts, matrices, all, ...), name, glob or /regex/, "
+                 "Tensors by role (ffn_norm, norm, ffn, attn, embedding, output, experts, matrices, all, "
+                 "...), name, glob or /regex/, "
                  "separated by commas; !x leaves x out")
       ->type_name("LIST");
-  app.add_option("--layers", options.layers, "Layers: 0, 0-2, 0-2,5,10- or all; chooses tensors named blk.N.*")->type_name("LIST");
+  app.add_option("--layers", options.layers,
+                 "Layers: 0, 0-2, 0-2,5,10- or all; chooses tensors named blk.N.*")
+      ->type_name("LIST");
 }
 
 std::optional<TensorSelection> tensor_selection(const SelectionOptions& options) {
@@ -37,7 +40,8 @@ std::vector<size_t> selected(const Model& model, const SelectionOptions& options
 
 std::string role_help() {
   std::string text = "Roles for --tensors:\n";
-  for (const RoleGroup& group : role_groups()) text += fmt::format("  {:<10} {}\n", group.word, group.summary);
+  for (const RoleGroup& group : role_groups())
+    text += fmt::format("  {:<10} {}\n", group.word, group.summary);
   return text + "  and every specific role of the model: ffn_norm, attn_q, ffn_down_exps, ...\n";
 }
 

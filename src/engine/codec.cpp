@@ -14,7 +14,9 @@ namespace fakequant {
 
 namespace {
 
-ggml_type ggml_type_of(TensorType type) { return static_cast<ggml_type>(type); }
+ggml_type ggml_type_of(TensorType type) {
+  return static_cast<ggml_type>(type);
+}
 
 template <typename T>
 void decode_numbers(std::span<const std::byte> bytes, std::span<float> values) {
@@ -25,8 +27,11 @@ void decode_numbers(std::span<const std::byte> bytes, std::span<float> values) {
   }
 }
 
-// ggml's decoders read blocks in place; a mapped tensor may start at any byte when a file asks for a small alignment.
-bool aligned_for_ggml(const std::byte* data) { return reinterpret_cast<uintptr_t>(data) % alignof(float) == 0; }
+// ggml's decoders read blocks in place; a mapped tensor may start at any byte when a file asks for a small
+// alignment.
+bool aligned_for_ggml(const std::byte* data) {
+  return reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;
+}
 
 void decode_by_ggml(TensorType type, std::span<const std::byte> bytes, std::span<float> values) {
   auto count = static_cast<int64_t>(values.size());
@@ -49,7 +54,8 @@ FQ_VECTORIZED uint32_t largest_magnitude(const float* values, size_t count) {
   return largest;
 }
 
-// ggml's quantizers of these types search a grid by sums of weighted cubes; where the sums overflow F32 they abort.
+// ggml's quantizers of these types search a grid by sums of weighted cubes; where the sums overflow F32 they
+// abort.
 bool searches_a_grid(TensorType type) {
   switch (type) {
     case TensorType::IQ1_S:
@@ -74,25 +80,30 @@ void check_quantizable(TensorType type, std::span<const float> values, std::span
   }
   if (!searches_a_grid(type)) return;
   if (std::bit_cast<float>(largest) > kLargestSearchable) {
-    throw Error("found a value of magnitude {:g}; ggml's search for {} takes up to {:g}", std::bit_cast<float>(largest),
-                name_of(type), kLargestSearchable);
+    throw Error("found a value of magnitude {:g}; ggml's search for {} takes up to {:g}",
+                std::bit_cast<float>(largest), name_of(type), kLargestSearchable);
   }
   float heaviest = std::bit_cast<float>(largest_magnitude(importance.data(), importance.size()));
   if (!(heaviest <= kLargestImportance)) {
-    throw Error("found an importance of {:g}; ggml's search for {} takes up to {:g}", heaviest, name_of(type), kLargestImportance);
+    throw Error("found an importance of {:g}; ggml's search for {} takes up to {:g}", heaviest, name_of(type),
+                kLargestImportance);
   }
 }
 
 }  // namespace
 
-bool can_decode(TensorType type) { return type != TensorType::Q8_1 && type != TensorType::Q8_K; }
+bool can_decode(TensorType type) {
+  return type != TensorType::Q8_1 && type != TensorType::Q8_K;
+}
 
 bool can_encode(TensorType type) {
   TypeClass type_class = facts_of(type).type_class;
   return can_decode(type) && type_class != TypeClass::integer && type != TensorType::F64;
 }
 
-bool needs_importance(TensorType type) { return ggml_quantize_requires_imatrix(ggml_type_of(type)); }
+bool needs_importance(TensorType type) {
+  return ggml_quantize_requires_imatrix(ggml_type_of(type));
+}
 
 bool uses_importance(TensorType type) {
   switch (type) {
@@ -114,15 +125,29 @@ void decode(TensorType type, std::span<const std::byte> bytes, std::span<float> 
   FQ_CHECK(bytes.size() % facts.block_bytes == 0);
   FQ_CHECK(bytes.size() / facts.block_bytes * facts.block_values == values.size());
   switch (type) {
-    case TensorType::F32: std::memcpy(values.data(), bytes.data(), bytes.size()); return;
-    case TensorType::F64: decode_numbers<double>(bytes, values); return;
-    case TensorType::I8: decode_numbers<int8_t>(bytes, values); return;
-    case TensorType::I16: decode_numbers<int16_t>(bytes, values); return;
-    case TensorType::I32: decode_numbers<int32_t>(bytes, values); return;
-    case TensorType::I64: decode_numbers<int64_t>(bytes, values); return;
-    default: break;
+    case TensorType::F32:
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+      return;
+    case TensorType::F64:
+      decode_numbers<double>(bytes, values);
+      return;
+    case TensorType::I8:
+      decode_numbers<int8_t>(bytes, values);
+      return;
+    case TensorType::I16:
+      decode_numbers<int16_t>(bytes, values);
+      return;
+    case TensorType::I32:
+      decode_numbers<int32_t>(bytes, values);
+      return;
+    case TensorType::I64:
+      decode_numbers<int64_t>(bytes, values);
+      return;
+    default:
+      break;
   }
-  if (!can_decode(type)) throw Error("values of type {} cannot be read: the type is internal to ggml", name_of(type));
+  if (!can_decode(type))
+    throw Error("values of type {} cannot be read: the type is internal to ggml", name_of(type));
   if (aligned_for_ggml(bytes.data())) {
     decode_by_ggml(type, bytes, values);
     return;
@@ -131,8 +156,8 @@ void decode(TensorType type, std::span<const std::byte> bytes, std::span<float> 
   decode_by_ggml(type, copy, values);
 }
 
-void encode(TensorType type, int64_t row_length, std::span<const float> values, std::span<const float> importance,
-            std::span<std::byte> bytes) {
+void encode(TensorType type, int64_t row_length, std::span<const float> values,
+            std::span<const float> importance, std::span<std::byte> bytes) {
   const TypeFacts& facts = facts_of(type);
   FQ_CHECK(row_length > 0 && row_length % facts.block_values == 0);
   FQ_CHECK(values.size() % static_cast<size_t>(row_length) == 0);
@@ -153,6 +178,8 @@ void encode(TensorType type, int64_t row_length, std::span<const float> values, 
   }
 }
 
-std::string llama_version() { return fmt::format("{} ({})", FAKEQUANT_LLAMA_VERSION, FAKEQUANT_LLAMA_COMMIT); }
+std::string llama_version() {
+  return fmt::format("{} ({})", FAKEQUANT_LLAMA_VERSION, FAKEQUANT_LLAMA_COMMIT);
+}
 
 }  // namespace fakequant

@@ -18,11 +18,13 @@ namespace fakequant {
 namespace {
 
 std::vector<float> read_golden(const std::string& name) {
-  std::ifstream file(std::string(FAKEQUANT_SOURCE_DIR) + "/tests/golden/" + name, std::ios::binary | std::ios::ate);
+  std::ifstream file(std::string(FAKEQUANT_SOURCE_DIR) + "/tests/golden/" + name,
+                     std::ios::binary | std::ios::ate);
   EXPECT_TRUE(file.good()) << name;
   std::vector<float> values(static_cast<size_t>(file.tellg()) / sizeof(float));
   file.seekg(0);
-  file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+  file.read(reinterpret_cast<char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(float)));
   return values;
 }
 
@@ -59,7 +61,9 @@ TEST(TensorTypeTable, AgreesWithGgml) {
         << facts.name;
   }
   for (int id = 0; id < GGML_TYPE_COUNT; ++id) {
-    EXPECT_EQ(tensor_type_from_id(static_cast<uint32_t>(id)).has_value(), ggml_blck_size(static_cast<ggml_type>(id)) != 0) << id;
+    EXPECT_EQ(tensor_type_from_id(static_cast<uint32_t>(id)).has_value(),
+              ggml_blck_size(static_cast<ggml_type>(id)) != 0)
+        << id;
   }
 }
 
@@ -74,9 +78,11 @@ TEST(Encode, IsBitEqualToGgmlForEveryType) {
       if (!with_importance && needs_importance(facts.type)) continue;
       const float* weights = with_importance ? importance.data() : nullptr;
       std::vector<std::byte> wanted(stored_size(facts.type, values.size()));
-      ggml_quantize_chunk(static_cast<ggml_type>(facts.type), values.data(), wanted.data(), 0, 8, kRowLength, weights);
+      ggml_quantize_chunk(static_cast<ggml_type>(facts.type), values.data(), wanted.data(), 0, 8, kRowLength,
+                          weights);
       std::vector<std::byte> found(wanted.size());
-      encode(facts.type, kRowLength, values, with_importance ? std::span<const float>(importance) : std::span<const float>{}, found);
+      encode(facts.type, kRowLength, values,
+             with_importance ? std::span<const float>(importance) : std::span<const float>{}, found);
       EXPECT_EQ(found, wanted) << facts.name << " importance " << with_importance;
       std::vector<float> restored(values.size());
       decode(facts.type, found, restored);
@@ -94,7 +100,8 @@ TEST(Encode, UsesImportanceExactlyWhereItSays) {
   std::vector<float> importance(256);
   for (size_t i = 0; i < importance.size(); ++i) importance[i] = i % 3 == 0 ? 10.0f : 0.01f;
   for (const TypeFacts& facts : all_tensor_types()) {
-    if (facts.type_class != TypeClass::quantized || !can_encode(facts.type) || needs_importance(facts.type)) continue;
+    if (facts.type_class != TypeClass::quantized || !can_encode(facts.type) || needs_importance(facts.type))
+      continue;
     bool differs = round_trip(facts.type, 256, values) != round_trip(facts.type, 256, values, importance);
     EXPECT_EQ(differs, uses_importance(facts.type)) << facts.name;
   }
@@ -112,7 +119,8 @@ TEST_P(GoldenGgmlTypes, RoundTripIsBitEqual) {
   std::vector<float> wanted = read_golden(GetParam().file);
   ASSERT_EQ(values.size(), wanted.size());
   for (size_t first = 0; first < values.size(); first += 32) {
-    std::vector<float> block(values.begin() + static_cast<std::ptrdiff_t>(first), values.begin() + static_cast<std::ptrdiff_t>(first) + 32);
+    std::vector<float> block(values.begin() + static_cast<std::ptrdiff_t>(first),
+                             values.begin() + static_cast<std::ptrdiff_t>(first) + 32);
     if (!std::all_of(block.begin(), block.end(), [](float v) { return std::isfinite(v); })) continue;
     std::vector<float> found = round_trip(GetParam().type, 32, block);
     for (size_t i = 0; i < found.size(); ++i) {
@@ -159,8 +167,10 @@ TEST(Encode, FiniteExtremesAreStoredOrRefused) {
     if (!can_encode(facts.type)) continue;
     for (const std::vector<float>& row : rows) {
       for (const std::vector<float>& importance : weights) {
-        bool search = facts.name.substr(0, 3) == "IQ1" || facts.name.substr(0, 3) == "IQ2" || facts.name.substr(0, 3) == "IQ3";
-        bool beyond = *std::max_element(row.begin(), row.end()) > kLargestSearchable || row[0] == -max || row[99] == -max;
+        bool search = facts.name.substr(0, 3) == "IQ1" || facts.name.substr(0, 3) == "IQ2" ||
+                      facts.name.substr(0, 3) == "IQ3";
+        bool beyond = *std::max_element(row.begin(), row.end()) > kLargestSearchable || row[0] == -max ||
+                      row[99] == -max;
         if (search && beyond) {
           EXPECT_THROW(round_trip(facts.type, 256, row, importance), Error) << facts.name;
         } else {
@@ -178,7 +188,8 @@ TEST(Decode, ReadsEveryF16AndBf16CodeExactly) {
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint16_t>(i);
   std::vector<float> values(codes.size());
   decode(TensorType::BF16, std::as_bytes(std::span(codes)), values);
-  for (size_t i = 0; i < codes.size(); ++i) ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), static_cast<uint32_t>(i) << 16);
+  for (size_t i = 0; i < codes.size(); ++i)
+    ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), static_cast<uint32_t>(i) << 16);
   decode(TensorType::F16, std::as_bytes(std::span(codes)), values);
   EXPECT_EQ(values[0x3C00], 1.0f);
   EXPECT_EQ(values[0x0001], 0x1p-24f);

@@ -10,9 +10,13 @@ namespace fakequant {
 
 namespace {
 
-uint64_t bits_of(ScaleType type) { return type == ScaleType::f32 ? 32 : 16; }
+uint64_t bits_of(ScaleType type) {
+  return type == ScaleType::f32 ? 32 : 16;
+}
 
-uint64_t ceil_divide(uint64_t count, uint64_t size) { return (count + size - 1) / size; }
+uint64_t ceil_divide(uint64_t count, uint64_t size) {
+  return (count + size - 1) / size;
+}
 
 BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t value_count) {
   auto weights = static_cast<uint64_t>(value_count);
@@ -22,10 +26,11 @@ BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t va
   const auto& grid = std::get<IntegerGrid>(format.grid);
   auto code_bits = static_cast<uint64_t>(grid.bits);
   uint64_t rows = row_length == 0 ? 0 : weights / static_cast<uint64_t>(row_length);
-  uint64_t scales = format.extent == ScaleExtent::tensor ? (weights > 0 ? 1 : 0)
-                    : format.extent == ScaleExtent::row
-                        ? rows
-                        : rows * ceil_divide(static_cast<uint64_t>(row_length), static_cast<uint64_t>(format.group_values));
+  uint64_t scales =
+      format.extent == ScaleExtent::tensor ? (weights > 0 ? 1 : 0)
+      : format.extent == ScaleExtent::row
+          ? rows
+          : rows * ceil_divide(static_cast<uint64_t>(row_length), static_cast<uint64_t>(format.group_values));
   uint64_t zero_point_bits = grid.scheme == IntegerScheme::asym ? code_bits : 0;
   return {weights * code_bits + scales * (bits_of(format.scale_type) + zero_point_bits), weights};
 }
@@ -44,8 +49,9 @@ std::string group_misfit(const Format& format, const BlockFormat& block, int64_t
   auto& changed = std::get<BlockFormat>(nearest.kind);
   changed.extent = group > 1 ? ScaleExtent::group : ScaleExtent::row;
   changed.group_values = group > 1 ? group : 0;
-  return fmt::format("its rows of {} values are no multiple of the group of {}; the nearest format that fits is {}",
-                     row_length, block.group_values, canonical_name(changed));
+  return fmt::format(
+      "its rows of {} values are no multiple of the group of {}; the nearest format that fits is {}",
+      row_length, block.group_values, canonical_name(changed));
 }
 
 // The ggml type whose block divides the row and whose bits per weight are nearest.
@@ -66,8 +72,9 @@ std::string ggml_misfit(TensorType type, int64_t row_length) {
   std::string nearest = best != nullptr
                             ? best->name
                             : fmt::format("int{}:group={}", own_bits, largest_group_dividing(row_length, 32));
-  return fmt::format("its rows of {} values are no multiple of {}'s block of {}; the nearest format that fits is {}",
-                     row_length, lower_name(type), wanted.block_values, nearest);
+  return fmt::format(
+      "its rows of {} values are no multiple of {}'s block of {}; the nearest format that fits is {}",
+      row_length, lower_name(type), wanted.block_values, nearest);
 }
 
 }  // namespace
@@ -79,7 +86,8 @@ bool Format::leaves_values() const {
 }
 
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count) {
-  if (const auto* block = std::get_if<BlockFormat>(&format.kind)) return own_bits(*block, row_length, value_count);
+  if (const auto* block = std::get_if<BlockFormat>(&format.kind))
+    return own_bits(*block, row_length, value_count);
   const TypeFacts& facts = facts_of(std::get<TensorType>(format.kind));
   auto weights = static_cast<uint64_t>(value_count);
   return {weights / facts.block_values * facts.block_bytes * 8, weights};

@@ -1,6 +1,6 @@
 #pragma once
-// A number format as a value: a grid, who shares a scale, how the scale is chosen and stored, how values round.
-// Names and defaults are the catalog's; the arithmetic is fake_quantize's.
+// A number format as a value: a grid, who shares a scale, how the scale is chosen and stored, how values
+// round. Names and defaults are the catalog's; the arithmetic is fake_quantize's.
 
 #include <cstdint>
 #include <string>
@@ -43,8 +43,9 @@ struct BlockFormat {
   bool operator==(const BlockFormat&) const = default;
 };
 
-// A format as the user asked for it: one of our own, or a ggml type computed by ggml itself. `name` is the full canonical
-// spelling: everything that decides the numbers is in it (int4:group=32:restricted), and parsing it gives the same format.
+// A format as the user asked for it: one of our own, or a ggml type computed by ggml itself. `name` is the
+// full canonical spelling: everything that decides the numbers is in it (int4:group=32:restricted), and
+// parsing it gives the same format.
 struct Format {
   std::string name;
   std::variant<BlockFormat, TensorType> kind;
@@ -59,14 +60,17 @@ struct Format {
 struct BitsPerWeight {
   uint64_t bits;
   uint64_t weights;
-  double value() const { return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights); }
+  double value() const {
+    return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights);
+  }
 };
 
-// What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes, scales in the
-// scale type, zero points of n bits.
+// What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes, scales in
+// the scale type, zero points of n bits.
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count);
 
-// Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that fits when there is one.
+// Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that
+// fits when there is one.
 std::string misfit(const Format& format, int64_t row_length);
 
 }  // namespace fakequant

@@ -23,10 +23,13 @@ constexpr ScalarRow kScalars[] = {
     {"f16", kF16, Overflow::infinite, "half precision, largest value 65504",
      "IEEE 754-2019 binary16. With rne, magnitudes from 65520 become Inf; :sat gives 65504."},
     {"bf16", kBf16, Overflow::infinite, "bfloat16: F32 with a significand of 8 bits",
-     "bf16:rtz clears the low 16 bits of each value, the algorithm of the experiment that this program grew from; "
-     "a NaN keeps its sign and top payload and stays a NaN. With rne, values that round beyond 3.3895e38 become Inf."},
+     "bf16:rtz clears the low 16 bits of each value, the algorithm of the experiment that this program grew "
+     "from; "
+     "a NaN keeps its sign and top payload and stays a NaN. With rne, values that round beyond 3.3895e38 "
+     "become Inf."},
     {"tf32", kTf32, Overflow::infinite, "TensorFloat-32: F32 with a significand of 11 bits, 19 bits in all",
-     "Tensor cores fed raw F32 ignore the low 13 bits (tf32:rtz); PTX cvt.rna.tf32.f32 rounds ties away (tf32:rna); "
+     "Tensor cores fed raw F32 ignore the low 13 bits (tf32:rtz); PTX cvt.rna.tf32.f32 rounds ties away "
+     "(tf32:rna); "
      "emulations mostly round ties to even (tf32:rne). Counted as 19 bits per weight."},
 };
 
@@ -73,17 +76,24 @@ CatalogEntry integer_entry(int bits) {
   BlockFormat block{.grid = IntegerGrid{bits, IntegerScheme::restricted}, .extent = ScaleExtent::row};
   std::string summary = fmt::format("{}-bit integers with a scale per row, group or tensor", bits);
   std::string note =
-      "restricted: scale = amax / Q with Q = 2^(n-1) - 1, codes -Q..Q (bitsandbytes, Q8_0). full: scale = amax / ((2^n - 1) / 2), "
-      "codes -Q-1..Q, so the largest value clips (torch, torchao). asym: scale = (max - min) / (2^n - 1) over a range widened to hold 0, "
-      "n-bit zero point. Codes are round(x * (1 / scale)) in F32, as torch and ggml compute them; there is no floor on "
+      "restricted: scale = amax / Q with Q = 2^(n-1) - 1, codes -Q..Q (bitsandbytes, Q8_0). full: scale = "
+      "amax / ((2^n - 1) / 2), "
+      "codes -Q-1..Q, so the largest value clips (torch, torchao). asym: scale = (max - min) / (2^n - 1) "
+      "over a range widened to hold 0, "
+      "n-bit zero point. Codes are round(x * (1 / scale)) in F32, as torch and ggml compute them; there is "
+      "no floor on "
       "the scale. NaN stays NaN; Inf becomes the largest code.";
   return {fmt::format("int{}", bits), FormatFamily::integer, {canonical_name(block), block}, summary, note};
 }
 
 CatalogEntry ggml_entry(const GgmlRow& row) {
   std::string name = lower_name(row.type);
-  return {name, FormatFamily::ggml, {name, row.type}, row.summary,
-          "Computed by ggml itself: quantized by ggml_quantize_chunk and restored by ggml's own dequantizer, bit for bit "
+  return {name,
+          FormatFamily::ggml,
+          {name, row.type},
+          row.summary,
+          "Computed by ggml itself: quantized by ggml_quantize_chunk and restored by ggml's own dequantizer, "
+          "bit for bit "
           "what llama-quantize writes. Takes an importance matrix where ggml can use one."};
 }
 
@@ -104,7 +114,9 @@ struct ParameterWord {
   void (*apply)(BlockFormat&);
 };
 
-void set_scheme(BlockFormat& format, IntegerScheme scheme) { std::get<IntegerGrid>(format.grid).scheme = scheme; }
+void set_scheme(BlockFormat& format, IntegerScheme scheme) {
+  std::get<IntegerGrid>(format.grid).scheme = scheme;
+}
 
 constexpr ParameterWord kParameterWords[] = {
     {"rne", true, true, "rounding", [](BlockFormat& f) { f.rounding = Rounding::rne; }},
@@ -124,15 +136,16 @@ constexpr ParameterWord kParameterWords[] = {
 
 constexpr int64_t kLargestGroup = 65536;
 
-// Applies one parameter and returns the group of parameters it belongs to; throws Error for one that does not apply.
+// Applies one parameter and returns the group of parameters it belongs to; throws Error for one that does not
+// apply.
 std::string apply_parameter(std::string_view text, std::string_view parameter, BlockFormat& format) {
   bool is_float = std::holds_alternative<FloatGrid>(format.grid);
   constexpr std::string_view kGroup = "group=";
   if (!is_float && parameter.substr(0, kGroup.size()) == kGroup) {
     uint64_t values = 0;
     if (!parse_unsigned(parameter.substr(kGroup.size()), values) || values < 1 || values > kLargestGroup) {
-      throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text), printable(parameter),
-                       kLargestGroup);
+      throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text),
+                       printable(parameter), kLargestGroup);
     }
     format.extent = ScaleExtent::group;
     format.group_values = static_cast<int64_t>(values);
@@ -147,8 +160,8 @@ std::string apply_parameter(std::string_view text, std::string_view parameter, B
     return word.group;
   }
   if (!is_float) accepted.emplace_back("group=N");
-  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text), printable(parameter),
-                   join(accepted, ", "), did_you_mean(parameter, accepted));
+  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text),
+                   printable(parameter), join(accepted, ", "), did_you_mean(parameter, accepted));
 }
 
 std::vector<std::string> catalog_names() {
@@ -165,7 +178,9 @@ std::string scalar_name(const BlockFormat& format, const FloatGrid& grid) {
   for (const ScalarRow& row : kScalars) {
     if (!(row.grid == grid)) continue;
     if (grid == kF32) return row.name;
-    const char* overflow = format.overflow == row.overflow ? "" : format.overflow == Overflow::saturate ? ":sat" : ":inf";
+    const char* overflow = format.overflow == row.overflow         ? ""
+                           : format.overflow == Overflow::saturate ? ":sat"
+                                                                   : ":inf";
     return fmt::format("{}:{}{}", row.name, name_of(format.rounding), overflow);
   }
   FQ_CHECK(!"a float grid outside the catalog");
@@ -200,7 +215,8 @@ const std::vector<CatalogEntry>& catalog() {
 
 std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry) {
   if (entry.family == FormatFamily::ggml || entry.format.leaves_values()) return {};
-  ParameterHelp rounding{":rne|rtz|rna", "to nearest with ties to even (default), toward zero, ties away from zero"};
+  ParameterHelp rounding{":rne|rtz|rna",
+                         "to nearest with ties to even (default), toward zero, ties away from zero"};
   if (entry.family == FormatFamily::scalar) {
     return {rounding, {":inf|sat", "what overflows becomes Inf (default) or the largest value"}};
   }
@@ -213,20 +229,23 @@ std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry) {
 Format parse_format(std::string_view text) {
   std::vector<std::string> parts = split(lower(trim(text)), ':');
   const std::vector<CatalogEntry>& entries = catalog();
-  auto entry = std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == parts[0]; });
+  auto entry =
+      std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == parts[0]; });
   if (entry == entries.end()) {
-    throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text), printable(parts[0]),
-                     did_you_mean(parts[0], catalog_names()));
+    throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text),
+                     printable(parts[0]), did_you_mean(parts[0], catalog_names()));
   }
   if (parts.size() > 1 && parameters_of(*entry).empty()) {
-    throw UsageError("format '{}': {} takes no parameters, found '{}'", printable(text), entry->name, printable(parts[1]));
+    throw UsageError("format '{}': {} takes no parameters, found '{}'", printable(text), entry->name,
+                     printable(parts[1]));
   }
   Format format = entry->format;
   std::vector<std::string> groups;
   for (size_t i = 1; i < parts.size(); ++i) {
     std::string group = apply_parameter(text, parts[i], std::get<BlockFormat>(format.kind));
     if (std::find(groups.begin(), groups.end(), group) != groups.end()) {
-      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", printable(text), group, printable(parts[i]));
+      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", printable(text), group,
+                       printable(parts[i]));
     }
     groups.push_back(group);
   }

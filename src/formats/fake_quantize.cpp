@@ -17,26 +17,33 @@ constexpr uint32_t kInfinity = 0x7F800000;
 constexpr uint32_t kQuiet = 0x00400000;
 constexpr float kLargest = std::numeric_limits<float>::max();
 
-FQ_INLINE uint32_t bits_of(float value) { return std::bit_cast<uint32_t>(value); }
-FQ_INLINE float float_of(uint32_t bits) { return std::bit_cast<float>(bits); }
+FQ_INLINE uint32_t bits_of(float value) {
+  return std::bit_cast<uint32_t>(value);
+}
+FQ_INLINE float float_of(uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
 
-// condition ? a : b, written with masks: GCC makes branches of some choices, and then does not vectorize the loop around them.
+// condition ? a : b, written with masks: GCC makes branches of some choices, and then does not vectorize the
+// loop around them.
 FQ_INLINE uint32_t choose(bool condition, uint32_t a, uint32_t b) {
   uint32_t mask = 0u - static_cast<uint32_t>(condition);
   return (a & mask) | (b & ~mask);
 }
 
-FQ_INLINE float choose(bool condition, float a, float b) { return float_of(choose(condition, bits_of(a), bits_of(b))); }
+FQ_INLINE float choose(bool condition, float a, float b) {
+  return float_of(choose(condition, bits_of(a), bits_of(b)));
+}
 
 // What a grid puts in place of the values it lacks, as F32 magnitudes.
 struct GridConstants {
   int mantissa_bits;
   uint32_t lowest_exponent_field;   // of the F32 pattern of the smallest normal
   uint32_t highest_exponent_field;  // one above the largest value's, where everything overflows
-  uint32_t max;                    // largest value
-  uint32_t overflowed;             // for a finite value beyond it
-  uint32_t infinite;               // for Inf
-  uint32_t keeps_negative_zero;    // 1 or 0
+  uint32_t max;                     // largest value
+  uint32_t overflowed;              // for a finite value beyond it
+  uint32_t infinite;                // for Inf
+  uint32_t keeps_negative_zero;     // 1 or 0
 };
 
 GridConstants constants_of(const FloatGrid& grid, Rounding rounding, Overflow overflow) {
@@ -73,7 +80,8 @@ FQ_INLINE float finish(const GridConstants& c, uint32_t original, uint32_t round
   return float_of(choose(magnitude > kInfinity, original | kQuiet, result));
 }
 
-// Grids with F32's own exponent range: the patterns are equally spaced, so rounding is integer arithmetic on them.
+// Grids with F32's own exponent range: the patterns are equally spaced, so rounding is integer arithmetic on
+// them.
 template <Rounding rounding>
 FQ_INLINE void round_wide(const GridConstants& c, float* values, size_t count) {
   const int dropped = 23 - c.mantissa_bits;
@@ -107,12 +115,24 @@ FQ_INLINE void round_narrow(const GridConstants& c, float* values, size_t count)
   }
 }
 
-FQ_VECTORIZED void wide_rne(const GridConstants& c, float* v, size_t n) { round_wide<Rounding::rne>(c, v, n); }
-FQ_VECTORIZED void wide_rtz(const GridConstants& c, float* v, size_t n) { round_wide<Rounding::rtz>(c, v, n); }
-FQ_VECTORIZED void wide_rna(const GridConstants& c, float* v, size_t n) { round_wide<Rounding::rna>(c, v, n); }
-FQ_VECTORIZED void narrow_rne(const GridConstants& c, float* v, size_t n) { round_narrow<Rounding::rne>(c, v, n); }
-FQ_VECTORIZED void narrow_rtz(const GridConstants& c, float* v, size_t n) { round_narrow<Rounding::rtz>(c, v, n); }
-FQ_VECTORIZED void narrow_rna(const GridConstants& c, float* v, size_t n) { round_narrow<Rounding::rna>(c, v, n); }
+FQ_VECTORIZED void wide_rne(const GridConstants& c, float* v, size_t n) {
+  round_wide<Rounding::rne>(c, v, n);
+}
+FQ_VECTORIZED void wide_rtz(const GridConstants& c, float* v, size_t n) {
+  round_wide<Rounding::rtz>(c, v, n);
+}
+FQ_VECTORIZED void wide_rna(const GridConstants& c, float* v, size_t n) {
+  round_wide<Rounding::rna>(c, v, n);
+}
+FQ_VECTORIZED void narrow_rne(const GridConstants& c, float* v, size_t n) {
+  round_narrow<Rounding::rne>(c, v, n);
+}
+FQ_VECTORIZED void narrow_rtz(const GridConstants& c, float* v, size_t n) {
+  round_narrow<Rounding::rtz>(c, v, n);
+}
+FQ_VECTORIZED void narrow_rna(const GridConstants& c, float* v, size_t n) {
+  round_narrow<Rounding::rna>(c, v, n);
+}
 
 // A float pattern as an integer that orders as the values do.
 FQ_INLINE int32_t ordered(uint32_t bits) {
@@ -155,7 +175,7 @@ struct IntegerScale {
   float inverse;  // 1 / scale
   float lowest;   // code range, zero point already taken off
   float highest;
-  bool divides;   // 1 / scale is beyond F32: divide by scale
+  bool divides;  // 1 / scale is beyond F32: divide by scale
 };
 
 float stored_scale(float scale, ScaleType type) {
@@ -190,7 +210,8 @@ IntegerScale integer_scale(const BlockFormat& format, const ScaleRange& range) {
   result.inverse = 1.0f / result.scale;
   result.divides = result.scale > 0 && std::isinf(result.inverse);
   if (grid.scheme == IntegerScheme::asym && result.scale > 0) {
-    // As torch: the zero point is rounded on its own, so that 0 is exact and the ends may clip by half a step.
+    // As torch: the zero point is rounded on its own, so that 0 is exact and the ends may clip by half a
+    // step.
     float zero_point = whole_number(-(range.min / result.scale), Rounding::rne);
     zero_point = std::min(std::max(zero_point, 0.0f), levels);
     result.lowest = -zero_point;
@@ -200,7 +221,8 @@ IntegerScale integer_scale(const BlockFormat& format, const ScaleRange& range) {
 }
 
 // `divides` is a constant where this is called, or every value would pay for a division.
-FQ_INLINE void round_with_scale(const IntegerScale s, bool divides, Rounding rounding, float* values, size_t count) {
+FQ_INLINE void round_with_scale(const IntegerScale s, bool divides, Rounding rounding, float* values,
+                                size_t count) {
   for (size_t i = 0; i < count; ++i) {
     float value = values[i];
     float quotient = divides ? value / s.scale : value * s.inverse;
@@ -226,13 +248,17 @@ FQ_INLINE void round_block(const IntegerScale& s, Rounding rounding, float* valu
     round_with_scale(s, false, rounding, values, count);
     return;
   }
-  for (size_t i = 0; i < count; ++i) values[i] = choose(values[i] == values[i], 0.0f, float_of(bits_of(values[i]) | kQuiet));
+  for (size_t i = 0; i < count; ++i)
+    values[i] = choose(values[i] == values[i], 0.0f, float_of(bits_of(values[i]) | kQuiet));
 }
 
-FQ_VECTORIZED ScaleRange scan(const float* values, size_t count) { return range_of(values, count); }
+FQ_VECTORIZED ScaleRange scan(const float* values, size_t count) {
+  return range_of(values, count);
+}
 
 // The ranges of consecutive blocks; symmetric schemes need the magnitude alone.
-FQ_VECTORIZED void scan_blocks(const float* values, size_t block, std::span<ScaleRange> ranges, bool magnitude_only) {
+FQ_VECTORIZED void scan_blocks(const float* values, size_t block, std::span<ScaleRange> ranges,
+                               bool magnitude_only) {
   for (size_t b = 0; b < ranges.size(); ++b) {
     if (magnitude_only) {
       ranges[b].amax = amax_of(values + b * block, block);
@@ -248,16 +274,25 @@ FQ_INLINE void round_blocks(std::span<const IntegerScale> scales, size_t block, 
 }
 
 using Scales = std::span<const IntegerScale>;
-FQ_VECTORIZED void round_blocks_rne(Scales scales, size_t block, float* v) { round_blocks<Rounding::rne>(scales, block, v); }
-FQ_VECTORIZED void round_blocks_rtz(Scales scales, size_t block, float* v) { round_blocks<Rounding::rtz>(scales, block, v); }
-FQ_VECTORIZED void round_blocks_rna(Scales scales, size_t block, float* v) { round_blocks<Rounding::rna>(scales, block, v); }
+FQ_VECTORIZED void round_blocks_rne(Scales scales, size_t block, float* v) {
+  round_blocks<Rounding::rne>(scales, block, v);
+}
+FQ_VECTORIZED void round_blocks_rtz(Scales scales, size_t block, float* v) {
+  round_blocks<Rounding::rtz>(scales, block, v);
+}
+FQ_VECTORIZED void round_blocks_rna(Scales scales, size_t block, float* v) {
+  round_blocks<Rounding::rna>(scales, block, v);
+}
 
 void round_scaled_blocks(Rounding rounding, Scales scales, size_t block, float* values) {
-  auto* kernel = rounding == Rounding::rne ? round_blocks_rne : rounding == Rounding::rtz ? round_blocks_rtz : round_blocks_rna;
+  auto* kernel = rounding == Rounding::rne   ? round_blocks_rne
+                 : rounding == Rounding::rtz ? round_blocks_rtz
+                                             : round_blocks_rna;
   kernel(scales, block, values);
 }
 
-// Blocks are handled some at a time, so that values stay in the nearest cache between the scan and the rounding.
+// Blocks are handled some at a time, so that values stay in the nearest cache between the scan and the
+// rounding.
 void round_own_blocks(const BlockFormat& format, size_t block, std::span<float> values) {
   constexpr size_t kBlocksAtOnce = 64;
   ScaleRange ranges[kBlocksAtOnce];
@@ -281,7 +316,9 @@ void ScaleRange::merge(const ScaleRange& other) {
   max = std::max(max, other.max);
 }
 
-ScaleRange scale_range(std::span<const float> values) { return scan(values.data(), values.size()); }
+ScaleRange scale_range(std::span<const float> values) {
+  return scan(values.data(), values.size());
+}
 
 void round_to_grid(const FloatGrid& grid, Rounding rounding, Overflow overflow, std::span<float> values) {
   if (grid == kF32 && overflow == Overflow::infinite) return;
@@ -300,7 +337,8 @@ void round_to_integers(const BlockFormat& format, const ScaleRange& range, std::
   round_scaled_blocks(format.rounding, {&scale, 1}, values.size(), values.data());
 }
 
-void fake_quantize_rows(const BlockFormat& format, int64_t row_length, const ScaleRange& tensor, std::span<float> values) {
+void fake_quantize_rows(const BlockFormat& format, int64_t row_length, const ScaleRange& tensor,
+                        std::span<float> values) {
   if (const auto* grid = std::get_if<FloatGrid>(&format.grid)) {
     round_to_grid(*grid, format.rounding, format.overflow, values);
     return;

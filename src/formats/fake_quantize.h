@@ -8,7 +8,8 @@
 
 namespace fakequant {
 
-// What a scale is computed from: the extremes of the finite values that share it. Merging is exact in any order.
+// What a scale is computed from: the extremes of the finite values that share it. Merging is exact in any
+// order.
 struct ScaleRange {
   float amax = 0;  // largest magnitude
   float min = 0;   // smallest value, at most 0
@@ -33,7 +34,8 @@ void round_to_grid(const FloatGrid& grid, Rounding rounding, Overflow overflow, 
 // Replaces each value by its restored value under an integer format whose scale comes from `range`.
 //
 //   codes    round(value x (1 / scale)), ties to even, in F32, then clamped; as torch and ggml compute them
-//   zeros    an all-zero range gives zeros; a scale so small that 1 / scale overflows F32 is divided by instead
+//   zeros    an all-zero range gives zeros; a scale so small that 1 / scale overflows F32 is divided by
+//            instead
 //   NaN      stays NaN; Inf becomes the largest code of its sign
 //   largest  a restored value beyond F32 (at most one code above amax) becomes the largest F32
 //   scale    rounded to scale_type first; one beyond F16's range becomes 65504, one that vanishes gives zeros
@@ -46,6 +48,7 @@ void round_to_integers(const BlockFormat& format, const ScaleRange& range, std::
 //   throws   Error if row_length does not fit (see misfit)
 //
 // Rows may run in parallel.
-void fake_quantize_rows(const BlockFormat& format, int64_t row_length, const ScaleRange& tensor, std::span<float> values);
+void fake_quantize_rows(const BlockFormat& format, int64_t row_length, const ScaleRange& tensor,
+                        std::span<float> values);
 
 }  // namespace fakequant

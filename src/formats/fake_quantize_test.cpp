@@ -15,8 +15,12 @@
 namespace fakequant {
 namespace {
 
-float from_bits(uint32_t bits) { return std::bit_cast<float>(bits); }
-uint32_t to_bits(float value) { return std::bit_cast<uint32_t>(value); }
+float from_bits(uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+uint32_t to_bits(float value) {
+  return std::bit_cast<uint32_t>(value);
+}
 
 template <typename T>
 std::vector<T> read_golden(const std::string& name) {
@@ -31,7 +35,9 @@ std::vector<T> read_golden(const std::string& name) {
 }
 
 // NaN by class, as the golden README asks.
-bool same(float a, float b) { return std::isnan(a) ? std::isnan(b) : to_bits(a) == to_bits(b); }
+bool same(float a, float b) {
+  return std::isnan(a) ? std::isnan(b) : to_bits(a) == to_bits(b);
+}
 
 float rounded(const FloatGrid& grid, Rounding rounding, Overflow overflow, float value) {
   round_to_grid(grid, rounding, overflow, {&value, 1});
@@ -43,7 +49,9 @@ struct GoldenScalar {
   FloatGrid grid;
 };
 
-constexpr FloatGrid generic(int e, int m, FloatKind kind) { return {e, m, (1 << (e - 1)) - 1, kind}; }
+constexpr FloatGrid generic(int e, int m, FloatKind kind) {
+  return {e, m, (1 << (e - 1)) - 1, kind};
+}
 
 const GoldenScalar kGoldenScalars[] = {
     {"scalar_bf16.u32x5", kBf16},
@@ -71,15 +79,18 @@ TEST_P(GoldenScalars, EveryColumnIsBitEqual) {
   ASSERT_EQ(rows.size() % 5, 0u);
   for (size_t i = 0; i < rows.size(); i += 5) {
     float value = from_bits(rows[i]);
-    struct { Rounding rounding; Overflow overflow; } columns[] = {{Rounding::rne, Overflow::infinite},
-                                                                  {Rounding::rne, Overflow::saturate},
-                                                                  {Rounding::rtz, Overflow::infinite},
-                                                                  {Rounding::rna, Overflow::infinite}};
+    struct {
+      Rounding rounding;
+      Overflow overflow;
+    } columns[] = {{Rounding::rne, Overflow::infinite},
+                   {Rounding::rne, Overflow::saturate},
+                   {Rounding::rtz, Overflow::infinite},
+                   {Rounding::rna, Overflow::infinite}};
     for (size_t column = 0; column < 4; ++column) {
       float found = rounded(grid, columns[column].rounding, columns[column].overflow, value);
       float wanted = from_bits(rows[i + 1 + column]);
-      ASSERT_TRUE(same(found, wanted)) << file << " in 0x" << std::hex << rows[i] << " column " << column << " found 0x"
-                                       << to_bits(found) << " wanted 0x" << to_bits(wanted);
+      ASSERT_TRUE(same(found, wanted)) << file << " in 0x" << std::hex << rows[i] << " column " << column
+                                       << " found 0x" << to_bits(found) << " wanted 0x" << to_bits(wanted);
     }
   }
 }
@@ -89,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(AllFiles, GoldenScalars, testing::ValuesIn(kGoldenScala
   return name.substr(0, name.find('.'));
 });
 
-// An oracle that shares nothing with the implementation: searches the nearest multiple of the spacing in long double.
+// An oracle that shares nothing with the implementation: searches the nearest multiple of the spacing in long
+// double.
 float oracle_rne(const FloatGrid& grid, float value) {
   if (std::isnan(value)) return value;
   long double magnitude = std::fabs(static_cast<long double>(value));
@@ -98,7 +110,8 @@ float oracle_rne(const FloatGrid& grid, float value) {
   long double spacing = std::ldexp(1.0L, exponent - grid.mantissa_bits);
   long double below = std::floor(magnitude / spacing);
   long double fraction = magnitude / spacing - below;
-  long double steps = fraction > 0.5L || (fraction == 0.5L && std::fmod(below, 2.0L) == 1.0L) ? below + 1 : below;
+  long double steps =
+      fraction > 0.5L || (fraction == 0.5L && std::fmod(below, 2.0L) == 1.0L) ? below + 1 : below;
   long double result = steps * spacing;
   if (result > grid.max_value()) result = INFINITY;
   return std::copysign(static_cast<float>(result), value);
@@ -124,7 +137,8 @@ TEST(RoundToGrid, TwiceGivesTheSameBitsAsOnceInEveryScalarFormat) {
       auto format = std::get<BlockFormat>(parse_format(entry.name + rounding).kind);
       const auto& grid = std::get<FloatGrid>(format.grid);
       for (int i = 0; i < 20000; ++i) {
-        float once = rounded(grid, format.rounding, format.overflow, from_bits(static_cast<uint32_t>(random())));
+        float once =
+            rounded(grid, format.rounding, format.overflow, from_bits(static_cast<uint32_t>(random())));
         float twice = rounded(grid, format.rounding, format.overflow, once);
         ASSERT_TRUE(same(once, twice)) << entry.name << rounding << std::hex << to_bits(once);
       }
@@ -137,7 +151,8 @@ TEST(RoundToGrid, Bf16TruncationClearsTheLow16BitsOfEveryNumber) {
   for (int i = 0; i < 100000; ++i) {
     auto bits = static_cast<uint32_t>(random());
     if (std::isnan(from_bits(bits))) continue;
-    ASSERT_EQ(to_bits(rounded(kBf16, Rounding::rtz, Overflow::infinite, from_bits(bits))), bits & 0xFFFF0000u);
+    ASSERT_EQ(to_bits(rounded(kBf16, Rounding::rtz, Overflow::infinite, from_bits(bits))),
+              bits & 0xFFFF0000u);
   }
 }
 
@@ -184,8 +199,8 @@ struct GoldenInteger {
 
 class GoldenIntegers : public testing::TestWithParam<GoldenInteger> {};
 
-// torch's observers put a floor of 2^-23 under the scale, where design.md puts none: blocks that meet the floor are
-// held to our own rule (the largest value is restored) instead of torch's zeros.
+// torch's observers put a floor of 2^-23 under the scale, where design.md puts none: blocks that meet the
+// floor are held to our own rule (the largest value is restored) instead of torch's zeros.
 TEST_P(GoldenIntegers, RestoredValuesAreBitEqualToTorchAboveItsScaleFloor) {
   constexpr size_t kRowLength = 128;
   std::string file = GetParam().file;
@@ -200,7 +215,8 @@ TEST_P(GoldenIntegers, RestoredValuesAreBitEqualToTorchAboveItsScaleFloor) {
   size_t compared = 0;
   for (size_t i = 0; i < found.size(); ++i) {
     if (scales[i / block * 2] == 0x1p-23f) {
-      ASSERT_EQ(found[i] == 0, std::abs(input[i]) <= scale_range(std::span(input).subspan(i / block * block, block)).amax / 300)
+      ASSERT_EQ(found[i] == 0, std::abs(input[i]) <=
+                                   scale_range(std::span(input).subspan(i / block * block, block)).amax / 300)
           << "at " << i;
       continue;
     }
@@ -211,10 +227,14 @@ TEST_P(GoldenIntegers, RestoredValuesAreBitEqualToTorchAboveItsScaleFloor) {
 }
 
 const GoldenInteger kGoldenIntegers[] = {
-    {"int8_sym_restricted_tensor.f32", "int8:tensor"},   {"int8_sym_restricted_row.f32", "int8"},
-    {"int8_sym_restricted_group32.f32", "int8:group=32"}, {"int8_sym_full_tensor.f32", "int8:tensor:full"},
-    {"int8_sym_full_row.f32", "int8:full"},              {"int8_sym_full_group32.f32", "int8:group=32:full"},
-    {"int8_affine_tensor.f32", "int8:tensor:asym"},      {"int8_affine_row.f32", "int8:row:asym"},
+    {"int8_sym_restricted_tensor.f32", "int8:tensor"},
+    {"int8_sym_restricted_row.f32", "int8"},
+    {"int8_sym_restricted_group32.f32", "int8:group=32"},
+    {"int8_sym_full_tensor.f32", "int8:tensor:full"},
+    {"int8_sym_full_row.f32", "int8:full"},
+    {"int8_sym_full_group32.f32", "int8:group=32:full"},
+    {"int8_affine_tensor.f32", "int8:tensor:asym"},
+    {"int8_affine_row.f32", "int8:row:asym"},
     {"int8_affine_group32.f32", "int8:group=32:asym"},
 };
 
@@ -233,8 +253,10 @@ TEST(FakeQuantizeRows, RestrictedInt4OfAHandComputedRow) {
   // amax 7, scale 1: 0.5 and 1.5 are ties and go to even codes.
   std::vector<float> found = quantized("int4", 6, {7.0f, -7.0f, 0.5f, 1.5f, -2.4f, 0.0f});
   EXPECT_EQ(found, (std::vector<float>{7.0f, -7.0f, 0.0f, 2.0f, -2.0f, 0.0f}));
-  EXPECT_EQ(quantized("int4:rtz", 4, {7.0f, 1.9f, -1.9f, 0.4f}), (std::vector<float>{7.0f, 1.0f, -1.0f, 0.0f}));
-  EXPECT_EQ(quantized("int4:rna", 4, {7.0f, 0.5f, -0.5f, 1.5f}), (std::vector<float>{7.0f, 1.0f, -1.0f, 2.0f}));
+  EXPECT_EQ(quantized("int4:rtz", 4, {7.0f, 1.9f, -1.9f, 0.4f}),
+            (std::vector<float>{7.0f, 1.0f, -1.0f, 0.0f}));
+  EXPECT_EQ(quantized("int4:rna", 4, {7.0f, 0.5f, -0.5f, 1.5f}),
+            (std::vector<float>{7.0f, 1.0f, -1.0f, 2.0f}));
 }
 
 TEST(FakeQuantizeRows, FullIntegersUseTheLowestCodeAndClipTheLargestValue) {
@@ -258,7 +280,8 @@ TEST(FakeQuantizeRows, AnAllZeroBlockGivesZerosAndNanPassesThrough) {
 }
 
 TEST(FakeQuantizeRows, InfinityBecomesTheLargestCodeOfItsSign) {
-  EXPECT_EQ(quantized("int4", 4, {INFINITY, -INFINITY, 7.0f, 1.0f}), (std::vector<float>{7.0f, -7.0f, 7.0f, 1.0f}));
+  EXPECT_EQ(quantized("int4", 4, {INFINITY, -INFINITY, 7.0f, 1.0f}),
+            (std::vector<float>{7.0f, -7.0f, 7.0f, 1.0f}));
 }
 
 TEST(FakeQuantizeRows, AScaleWhoseReciprocalOverflowsIsDividedBy) {
@@ -280,7 +303,8 @@ TEST(FakeQuantizeRows, StoredScalesAreRounded) {
 TEST(FakeQuantizeRows, ExtremesOfF32NeverMakeInfOrNan) {
   float max = std::numeric_limits<float>::max();
   for (const char* format : {"int8", "int8:asym", "int8:full", "int2:asym", "int16:tensor"}) {
-    for (float value : quantized(format, 4, {max, -max, 1.0f, 0.0f})) EXPECT_TRUE(std::isfinite(value)) << format;
+    for (float value : quantized(format, 4, {max, -max, 1.0f, 0.0f}))
+      EXPECT_TRUE(std::isfinite(value)) << format;
   }
 }
 
@@ -304,7 +328,8 @@ TEST(FakeQuantizeRows, ErrorOfRestrictedIntegersIsAtMostHalfAStep) {
 
 TEST(FakeQuantizeRows, RowsThatDoNotDivideIntoGroupsAreRefused) {
   std::vector<float> values(10);
-  EXPECT_THROW(fake_quantize_rows(std::get<BlockFormat>(parse_format("int4:group=4").kind), 10, {}, values), Error);
+  EXPECT_THROW(fake_quantize_rows(std::get<BlockFormat>(parse_format("int4:group=4").kind), 10, {}, values),
+               Error);
 }
 
 TEST(ScaleRangeOf, IgnoresWhatIsNotFinite) {

@@ -14,7 +14,8 @@ enum class FloatKind {
   finite,  // every code is a finite value
 };
 
-// Binary floating point: sign, `exponent_bits`, `mantissa_bits` (without the implicit one), gradual underflow.
+// Binary floating point: sign, `exponent_bits`, `mantissa_bits` (without the implicit one), gradual
+// underflow.
 struct FloatGrid {
   int exponent_bits;  // 1..8
   int mantissa_bits;  // 0..23
@@ -38,7 +39,7 @@ struct FloatGrid {
 enum class IntegerScheme {
   restricted,  // codes -Q..Q with Q = 2^(n-1) - 1; scale = amax / Q
   full,        // codes -Q-1..Q; scale = amax / ((2^n - 1) / 2), as torch
-  asym,        // 2^n codes with an n-bit zero point; scale = (max - min) / (2^n - 1), the range widened to hold 0
+  asym,  // 2^n codes with an n-bit zero point; scale = (max - min) / (2^n - 1), the range widened to hold 0
 };
 
 struct IntegerGrid {

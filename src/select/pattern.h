@@ -79,7 +79,7 @@ class TensorSelection {
 // select what is in both; neither selects every tensor.
 //
 //   throws   Error when an item or layer matches nothing (see check), or when nothing is left: the text says
-//   why
+//            why
 std::vector<size_t> select_tensors(TensorList tensors, const std::optional<TensorSelection>& chosen,
                                    const std::optional<LayerSelection>& layers);
 

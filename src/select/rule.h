@@ -48,8 +48,7 @@ inline constexpr size_t kMaxRecipeBytes = size_t{1} << 20;
 // Reads a TOML file of [[rule]] tables with the strings tensors, layers, format (required) and store.
 //
 //   throws   Error, one line "path:line: ..." for each problem of the file: unknown keys, wrong types, bad
-//   selections, formats and
-//            stores, a rule without format, no rules at all
+//            selections, formats and stores, a rule without format, no rules at all
 Recipe load_recipe(const std::string& path);
 
 // The same for text that is already in memory; `path` is for messages.

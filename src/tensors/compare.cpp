@@ -17,8 +17,8 @@ namespace fakequant {
 
 namespace {
 
-// A few per thousand of a big tensor say as much about its distribution as all of it, and sorting and counting cost more than all
-// other measures together.
+// A few per thousand of a big tensor say as much about its distribution as all of it, and sorting and
+// counting cost more than all other measures together.
 constexpr int64_t kSampleValues = 16384;
 constexpr int64_t kHistogramValues = int64_t{1} << 20;
 constexpr int64_t kHistogramRun = 1024;  // sampled together
@@ -35,24 +35,27 @@ PairedPieces paired_pieces(const TensorInfo& a, const TensorInfo& b) {
 }
 
 // Takes every stride-th value of the tensor that lies in this piece.
-void take_sample(const Piece& piece, std::span<const float> values, int64_t stride, std::vector<float>& sample) {
+void take_sample(const Piece& piece, std::span<const float> values, int64_t stride,
+                 std::vector<float>& sample) {
   int64_t first = (piece.first_value + stride - 1) / stride * stride;
   for (int64_t i = first; i < piece.first_value + piece.value_count; i += stride) {
     sample[static_cast<size_t>(i / stride)] = values[static_cast<size_t>(i - piece.first_value)];
   }
 }
 
-// What is gathered over the pieces of a pair; exact counts merge in any order, so there is one set of histograms per thread.
+// What is gathered over the pieces of a pair; exact counts merge in any order, so there is one set of
+// histograms per thread.
 struct Gathered {
   std::vector<PairHistograms>& threads;
-  int64_t stride;         // every stride-th value is in the samples
-  int64_t histogram_step; // every histogram_step-th run is in the histograms
+  int64_t stride;          // every stride-th value is in the samples
+  int64_t histogram_step;  // every histogram_step-th run is in the histograms
   std::vector<float> sample_a;
   std::vector<float> sample_b;
   std::atomic<bool> same_bytes = true;
 };
 
-void add_to_histograms(const Piece& piece, std::span<const float> values_a, std::span<const float> values_b, Gathered& gathered) {
+void add_to_histograms(const Piece& piece, std::span<const float> values_a, std::span<const float> values_b,
+                       Gathered& gathered) {
   PairHistograms& mine = gathered.threads[thread_slot()];
   int64_t end = piece.first_value + piece.value_count;
   for (int64_t first = piece.first_value; first < end;) {
@@ -69,11 +72,12 @@ void add_to_histograms(const Piece& piece, std::span<const float> values_a, std:
   }
 }
 
-Difference compare_piece(const TensorView& a, const Piece& piece_a, const TensorView& b, const Piece& piece_b, double epsilon,
-                         Scratch& scratch, Gathered& gathered) {
+Difference compare_piece(const TensorView& a, const Piece& piece_a, const TensorView& b, const Piece& piece_b,
+                         double epsilon, Scratch& scratch, Gathered& gathered) {
   std::span<const std::byte> bytes_a = bytes_of(a, piece_a);
   std::span<const std::byte> bytes_b = bytes_of(b, piece_b);
-  bool same = a.info->type == b.info->type && std::memcmp(bytes_a.data(), bytes_b.data(), bytes_a.size()) == 0;
+  bool same =
+      a.info->type == b.info->type && std::memcmp(bytes_a.data(), bytes_b.data(), bytes_a.size()) == 0;
   if (!same) gathered.same_bytes = false;
   std::span<const float> values_a = decode_piece(a, piece_a, scratch.original);
   std::span<const float> values_b = same ? values_a : decode_piece(b, piece_b, scratch.rounded);
@@ -93,21 +97,22 @@ struct PendingDistance {
 void finish_distances(std::vector<PendingDistance>& pending, std::vector<TensorComparison>& tensors) {
   parallel_for(pending.size(), [&](size_t i) {
     PendingDistance& distance = pending[i];
-    tensors[distance.index].wasserstein1 = wasserstein1(std::move(distance.sample_a), std::move(distance.sample_b));
+    tensors[distance.index].wasserstein1 =
+        wasserstein1(std::move(distance.sample_a), std::move(distance.sample_b));
   });
   pending.clear();
 }
 
-PendingDistance compare_values(const TensorView& a, const TensorView& b, double epsilon, std::vector<PairHistograms>& threads,
-                               Comparison& result, Progress& progress) {
+PendingDistance compare_values(const TensorView& a, const TensorView& b, double epsilon,
+                               std::vector<PairHistograms>& threads, Comparison& result, Progress& progress) {
   TensorComparison& tensor = result.tensors.back();
   PairedPieces pieces = paired_pieces(*a.info, *b.info);
   std::vector<Difference> parts(pieces.a.size());
   int64_t count = a.info->value_count;
   int64_t stride = std::max<int64_t>(1, (count + kSampleValues - 1) / kSampleValues);
   auto samples = static_cast<size_t>((count + stride - 1) / stride);
-  Gathered gathered{threads, stride, std::max<int64_t>(1, count / kHistogramValues), std::vector<float>(samples),
-                    std::vector<float>(samples)};
+  Gathered gathered{threads, stride, std::max<int64_t>(1, count / kHistogramValues),
+                    std::vector<float>(samples), std::vector<float>(samples)};
   for_each_piece(pieces.a, [&](size_t index, Scratch& scratch) {
     parts[index] = compare_piece(a, pieces.a[index], b, pieces.b[index], epsilon, scratch, gathered);
     progress.advance(pieces.a[index].byte_count + pieces.b[index].byte_count);
@@ -130,7 +135,8 @@ PendingDistance compare_values(const TensorView& a, const TensorView& b, double 
 }
 
 std::string why_incomparable(const TensorInfo& a, const TensorInfo& b) {
-  if (a.shape != b.shape) return fmt::format("shapes differ: {} and {}", fmt::join(a.shape, " x "), fmt::join(b.shape, " x "));
+  if (a.shape != b.shape)
+    return fmt::format("shapes differ: {} and {}", fmt::join(a.shape, " x "), fmt::join(b.shape, " x "));
   for (const TensorInfo* info : {&a, &b}) {
     if (!can_decode(info->type)) return fmt::format("values of type {} cannot be read", name_of(info->type));
   }
@@ -193,7 +199,8 @@ std::vector<Pair> pair_tensors(const Model& a, const Model& b, std::optional<int
     }
   }
   for (const Model::Located& tensor : b.tensors()) {
-    if (wanted(tensor.info->name) && a.find(tensor.info->name) == nullptr) result.only_in_b.push_back(tensor.info->name);
+    if (wanted(tensor.info->name) && a.find(tensor.info->name) == nullptr)
+      result.only_in_b.push_back(tensor.info->name);
   }
   return pairs;
 }
@@ -214,7 +221,8 @@ Comparison compare(const Model& a, const Model& b, const CompareOptions& options
     throw Error("layer {}: {} and {} have no tensor of it in common", *options.layer, a.path(), b.path());
   }
   uint64_t work = 0;
-  for (const Pair& pair : pairs) work += a.tensors()[pair.a].info->data_bytes + b.tensors()[pair.b].info->data_bytes;
+  for (const Pair& pair : pairs)
+    work += a.tensors()[pair.a].info->data_bytes + b.tensors()[pair.b].info->data_bytes;
   Progress progress("compare", work, options.progress);
   std::vector<PairHistograms> threads(max_thread_slots());
   constexpr size_t kDistancesAtOnce = 64;

@@ -26,16 +26,23 @@ CompareOptions silent() {
 TEST(Compare, FindsWhatIsOnlyInOneAndWhatDiffersInMetadata) {
   TestFolder folder;
   GgufBuilder a;
-  a.add("general.name", std::string_view("one")).add("same", uint32_t{1}).add("gone", uint32_t{2}).add("retyped", uint32_t{3});
+  a.add("general.name", std::string_view("one"))
+      .add("same", uint32_t{1})
+      .add("gone", uint32_t{2})
+      .add("retyped", uint32_t{3});
   add_values(a, "x", TensorType::F32, {4}, normal_values(4, 1));
   add_values(a, "only_a", TensorType::F32, {4}, normal_values(4, 2));
   add_values(a, "shape", TensorType::F32, {4}, normal_values(4, 3));
   GgufBuilder b;
-  b.add("general.name", std::string_view("two")).add("same", uint32_t{1}).add("new", uint32_t{2}).add("retyped", int32_t{3});
+  b.add("general.name", std::string_view("two"))
+      .add("same", uint32_t{1})
+      .add("new", uint32_t{2})
+      .add("retyped", int32_t{3});
   add_values(b, "only_b", TensorType::F32, {4}, normal_values(4, 2));
   add_values(b, "x", TensorType::F32, {4}, normal_values(4, 1));
   add_values(b, "shape", TensorType::F32, {2, 2}, normal_values(4, 3));
-  Comparison found = compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
+  Comparison found =
+      compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
   EXPECT_EQ(found.only_in_a, std::vector<std::string>{"only_a"});
   EXPECT_EQ(found.only_in_b, std::vector<std::string>{"only_b"});
   std::vector<std::string> keys;
@@ -53,7 +60,8 @@ TEST(Compare, MeasuresAHandComputedPair) {
   GgufBuilder b;
   add_values(a, "x", TensorType::F32, {4}, std::vector<float>{1, 2, 4, -8});
   add_values(b, "x", TensorType::F32, {4}, std::vector<float>{1, 3, 4, -6});
-  Comparison found = compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
+  Comparison found =
+      compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
   const TensorComparison& x = found.tensors[0];
   EXPECT_EQ(x.difference.changed_count, 2u);
   EXPECT_EQ(x.difference.max_abs, 2.0);
@@ -74,7 +82,8 @@ TEST(Compare, DifferentTypesAreComparedAsValues) {
   GgufBuilder b;
   add_values(a, "x", TensorType::F32, {256, 3}, values);
   add_values(b, "x", TensorType::BF16, {256, 3}, values);
-  Comparison found = compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
+  Comparison found =
+      compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), silent());
   EXPECT_EQ(found.total.changed_count, 0u);
   EXPECT_FALSE(found.tensors[0].same_bytes);
 }
@@ -101,7 +110,8 @@ TEST(Compare, BigTensorsAreSampledEvenlyButMeasuredWhole) {
   EXPECT_LT(x.histogram_values, kCount / 2);
   EXPECT_LE(x.wasserstein1_samples, 16384u);
   EXPECT_GE(x.wasserstein1_samples, 8192u);
-  // Scaling a normal distribution by 1.5 moves it by 0.5 x E|x| = 0.5 x 0.02 x sqrt(2 / pi); the sample's error is some percent.
+  // Scaling a normal distribution by 1.5 moves it by 0.5 x E|x| = 0.5 x 0.02 x sqrt(2 / pi); the sample's
+  // error is some percent.
   EXPECT_NEAR(x.wasserstein1, 0.5 * 0.02 * std::sqrt(2 / 3.14159265), 4e-4);
   EXPECT_EQ(all[0].total.sum_squared_error, all[1].total.sum_squared_error);
   EXPECT_EQ(x.wasserstein1, all[1].tensors[0].wasserstein1);

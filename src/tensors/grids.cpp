@@ -21,7 +21,7 @@ namespace {
 // A grid of whole codes times one scale per block.
 struct CodeGrid {
   Format format;
-  bool signed_scale;      // q4_0, q5_0: the extreme value has the lowest code, whatever its sign
+  bool signed_scale;  // q4_0, q5_0: the extreme value has the lowest code, whatever its sign
   int lowest_code;
   int highest_code;
   const FloatGrid* scale_grid;  // what scales the format can store
@@ -76,7 +76,8 @@ float extreme_of(std::span<const float> values) {
   return extreme;
 }
 
-// The scales that give the extreme value a code it may have: of the scheme "full", a negative one the lowest code or that above it.
+// The scales that give the extreme value a code it may have: of the scheme "full", a negative one the lowest
+// code or that above it.
 std::vector<double> guesses_of(const CodeGrid& grid, float extreme) {
   double value = extreme;
   if (grid.signed_scale) return {value / grid.lowest_code};
@@ -86,19 +87,23 @@ std::vector<double> guesses_of(const CodeGrid& grid, float extreme) {
   return guesses;
 }
 
-ScaleInterval interval_of(const CodeGrid& grid, TensorType type, double guess, std::span<const float> values) {
+ScaleInterval interval_of(const CodeGrid& grid, TensorType type, double guess,
+                          std::span<const float> values) {
   ScaleInterval interval;
   for (float value : values) {
-    double code = std::clamp(std::nearbyint(value / guess), double(grid.lowest_code), double(grid.highest_code));
+    double code =
+        std::clamp(std::nearbyint(value / guess), double(grid.lowest_code), double(grid.highest_code));
     interval.add(type, value, code);
     if (!interval.possible) break;
   }
   return interval;
 }
 
-bool restores_all(TensorType type, float scale, double guess, std::span<const float> values, std::vector<float>& scratch) {
+bool restores_all(TensorType type, float scale, double guess, std::span<const float> values,
+                  std::vector<float>& scratch) {
   scratch.resize(values.size());
-  for (size_t i = 0; i < values.size(); ++i) scratch[i] = static_cast<float>(std::nearbyint(values[i] / guess)) * scale;
+  for (size_t i = 0; i < values.size(); ++i)
+    scratch[i] = static_cast<float>(std::nearbyint(values[i] / guess)) * scale;
   store_as(type, scratch);
   // By value: an upcast keeps -0 only where the codes have one.
   return std::equal(values.begin(), values.end(), scratch.begin());
@@ -118,7 +123,8 @@ std::vector<float> candidates(const CodeGrid& grid, const ScaleInterval& interva
   return result;
 }
 
-bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float> values, std::vector<float>& scratch) {
+bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float> values,
+                    std::vector<float>& scratch) {
   float extreme = extreme_of(values);
   if (extreme == 0) return true;
   for (double guess : guesses_of(grid, extreme)) {
@@ -135,20 +141,23 @@ bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float
 Piece first_row_of(const TensorInfo& info, const Piece& first) {
   Piece row = first;
   row.value_count = std::min(first.value_count, info.row_length);
-  row.byte_count = first.byte_count / static_cast<uint64_t>(first.value_count) * static_cast<uint64_t>(row.value_count);
+  row.byte_count =
+      first.byte_count / static_cast<uint64_t>(first.value_count) * static_cast<uint64_t>(row.value_count);
   return row;
 }
 
 using Holds = std::function<bool(const Piece&, std::span<const float>, Scratch&)>;
 
-// True when `holds` is true of every piece; tries the first row alone, and stops looking at the first piece that fails.
+// True when `holds` is true of every piece; tries the first row alone, and stops looking at the first piece
+// that fails.
 bool every_piece(const TensorView& view, std::span<const Piece> pieces, const Holds& holds) {
   Scratch own;
   Piece row = first_row_of(*view.info, pieces.front());
   if (!holds(row, decode_piece(view, row, own.original), own)) return false;
   std::atomic<bool> all = true;
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    if (all && !holds(pieces[index], decode_piece(view, pieces[index], scratch.original), scratch)) all = false;
+    if (all && !holds(pieces[index], decode_piece(view, pieces[index], scratch.original), scratch))
+      all = false;
   });
   return all;
 }
@@ -168,7 +177,8 @@ bool whole_tensor_is_exact_for(const CodeGrid& grid, const TensorView& view, dou
   std::vector<Piece> pieces = pieces_of(*view.info);
   std::vector<ScaleInterval> parts(pieces.size());
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    parts[index] = interval_of(grid, view.info->type, guess, decode_piece(view, pieces[index], scratch.original));
+    parts[index] =
+        interval_of(grid, view.info->type, guess, decode_piece(view, pieces[index], scratch.original));
   });
   ScaleInterval interval;
   for (const ScaleInterval& part : parts) interval.merge(part);
@@ -183,20 +193,23 @@ bool whole_tensor_is_exact_for(const CodeGrid& grid, const TensorView& view, dou
 
 bool whole_tensor_is_exact(const CodeGrid& grid, const TensorView& view, float extreme) {
   std::vector<double> guesses = guesses_of(grid, extreme);
-  return std::any_of(guesses.begin(), guesses.end(), [&](double guess) { return whole_tensor_is_exact_for(grid, view, guess); });
+  return std::any_of(guesses.begin(), guesses.end(),
+                     [&](double guess) { return whole_tensor_is_exact_for(grid, view, guess); });
 }
 
 bool requantizes_exactly(const TensorView& view, const Format& format) {
   Rounder rounder(format, *view.info, {});
-  return every_piece(view, rounder.pieces(), [&](const Piece& piece, std::span<const float> values, Scratch& scratch) {
-    scratch.rounded.assign(values.begin(), values.end());
-    rounder.round(piece, scratch.rounded, scratch.bytes);
-    store_as(view.info->type, scratch.rounded);
-    return std::equal(values.begin(), values.end(), scratch.rounded.begin());
-  });
+  return every_piece(view, rounder.pieces(),
+                     [&](const Piece& piece, std::span<const float> values, Scratch& scratch) {
+                       scratch.rounded.assign(values.begin(), values.end());
+                       rounder.round(piece, scratch.rounded, scratch.bytes);
+                       store_as(view.info->type, scratch.rounded);
+                       return std::equal(values.begin(), values.end(), scratch.rounded.begin());
+                     });
 }
 
-// ggml's types whose quantizers are fast and likely to find their own codes again; those that search large grids are neither.
+// ggml's types whose quantizers are fast and likely to find their own codes again; those that search large
+// grids are neither.
 bool worth_requantizing(TensorType type) {
   switch (type) {
     case TensorType::IQ3_S:
@@ -221,7 +234,9 @@ std::vector<CodeGrid> integer_grids(int64_t row_length) {
       for (int64_t block : {int64_t{32}, int64_t{64}, int64_t{128}, row_length, int64_t{0}}) {
         // Any value alone is a code times a scale: a block must be long enough to say something.
         if (block != 0 && (row_length % block != 0 || block < 16)) continue;
-        std::string extent = block == 0 ? "tensor" : block == row_length ? "row" : fmt::format("group={}", block);
+        std::string extent = block == 0            ? "tensor"
+                             : block == row_length ? "row"
+                                                   : fmt::format("group={}", block);
         if (block != row_length && block != 0 && block >= row_length) continue;
         Format format = parse_format(fmt::format("int{}:{}:{}", bits, extent, scheme));
         grids.push_back({format, false, lowest, half, &kF32, block});
@@ -233,10 +248,14 @@ std::vector<CodeGrid> integer_grids(int64_t row_length) {
 
 std::optional<CodeGrid> ggml_code_grid(const Format& format) {
   switch (std::get<TensorType>(format.kind)) {
-    case TensorType::Q4_0: return CodeGrid{format, true, -8, 7, &kF16, 32};
-    case TensorType::Q5_0: return CodeGrid{format, true, -16, 15, &kF16, 32};
-    case TensorType::Q8_0: return CodeGrid{format, false, -127, 127, &kF16, 32};
-    default: return std::nullopt;
+    case TensorType::Q4_0:
+      return CodeGrid{format, true, -8, 7, &kF16, 32};
+    case TensorType::Q5_0:
+      return CodeGrid{format, true, -16, 15, &kF16, 32};
+    case TensorType::Q8_0:
+      return CodeGrid{format, false, -127, 127, &kF16, 32};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -268,17 +287,22 @@ std::vector<std::string> exact_grids(const TensorView& view) {
   Extent extent = extent_of(view);
   if (!extent.finite || extent.extreme == 0) return {};
   std::vector<std::pair<double, std::string>> found;  // bits per weight, name
-  auto add = [&](const Format& format) { found.emplace_back(stored_bits(format, info.row_length, info.value_count).value(), format.name); };
+  auto add = [&](const Format& format) {
+    found.emplace_back(stored_bits(format, info.row_length, info.value_count).value(), format.name);
+  };
   for (const CodeGrid& grid : integer_grids(info.row_length)) {
-    if (grid.block == 0 ? whole_tensor_is_exact(grid, view, extent.extreme) : blocks_are_exact(grid, view)) add(grid.format);
+    if (grid.block == 0 ? whole_tensor_is_exact(grid, view, extent.extreme) : blocks_are_exact(grid, view))
+      add(grid.format);
   }
   for (const CatalogEntry& entry : catalog()) {
     const auto* type = std::get_if<TensorType>(&entry.format.kind);
-    if (type == nullptr || !worth_requantizing(*type) || !misfit(entry.format, info.row_length).empty()) continue;
+    if (type == nullptr || !worth_requantizing(*type) || !misfit(entry.format, info.row_length).empty())
+      continue;
     std::optional<CodeGrid> grid = ggml_code_grid(entry.format);
     if (grid ? blocks_are_exact(*grid, view) : requantizes_exactly(view, entry.format)) add(entry.format);
   }
-  std::stable_sort(found.begin(), found.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& x, const auto& y) { return x.first < y.first; });
   std::vector<std::string> names;
   for (auto& [bits, name] : found) names.push_back(std::move(name));
   return names;

@@ -1,6 +1,6 @@
 #pragma once
-// Which block formats a tensor's values are exactly on, though it is stored as floats: an F16 matrix that is really an upcast q4_0 or
-// int8.
+// Which block formats a tensor's values are exactly on, though it is stored as floats: an F16 matrix that is
+// really an upcast q4_0 or int8.
 
 #include <string>
 #include <vector>
@@ -12,12 +12,13 @@ namespace fakequant {
 // The names of all formats of which every block of the tensor is exact, of fewest bits per weight first:
 //
 //   int2..int8  restricted and full, per group of 32, 64 or 128, per row and per tensor, with some F32 scale
-//   q4_0 q5_0 q8_0  with some F16 scale
-//   the other ggml types but the i-quants below 4 bits, when ggml's own quantizer finds the same values again
+//   q4_0 q5_0 q8_0  with some F16 scale the other ggml types but the i-quants below 4 bits, when ggml's own
+//                   quantizer finds the same values again
 //
-// "Exact" allows for the rounding of code x scale to the storage type: the scales are found as the intersection of what each
-// value allows, then every value is computed again and compared, so there is no false positive. Blocks of zeros fit everything; a
-// tensor of zeros is on no grid worth naming and gives nothing, as does one with NaN or Inf.
+// "Exact" allows for the rounding of code x scale to the storage type: the scales are found as the
+// intersection of what each value allows, then every value is computed again and compared, so there is no
+// false positive. Blocks of zeros fit everything; a tensor of zeros is on no grid worth naming and gives
+// nothing, as does one with NaN or Inf.
 std::vector<std::string> exact_grids(const TensorView& view);
 
 }  // namespace fakequant

@@ -1,6 +1,6 @@
 #pragma once
-// Importance matrices as llama-imatrix writes them: for each weight tensor the mean square of what it is multiplied with, per input
-// channel. Reads the GGUF form and the older binary one. Knows no formats.
+// Importance matrices as llama-imatrix writes them: for each weight tensor the mean square of what it is
+// multiplied with, per input channel. Reads the GGUF form and the older binary one. Knows no formats.
 
 #include <map>
 #include <span>
@@ -15,14 +15,16 @@ class ImportanceMatrix {
  public:
   ImportanceMatrix() = default;
 
-  // Throws Error naming file and entry for files that are neither form, cut short, or hold values that are not finite.
+  // Throws Error naming file and entry for files that are neither form, cut short, or hold values that are
+  // not finite.
   static ImportanceMatrix load(const std::string& path);
 
   bool empty() const { return entries_.empty(); }
   size_t entry_count() const { return entries_.size(); }
 
-  // The weights for this tensor: row_length per matrix (expert), one after the other; empty when the file has none for it. Throws Error
-  // when there is an entry of another size, or one that is all zeros (ggml would store zeros).
+  // The weights for this tensor: row_length per matrix (expert), one after the other; empty when the file has
+  // none for it. Throws Error when there is an entry of another size, or one that is all zeros (ggml would
+  // store zeros).
   std::span<const float> weights_for(const TensorInfo& tensor) const;
 
  private:

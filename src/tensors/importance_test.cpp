@@ -15,19 +15,30 @@ using gguf_testing::TestFolder;
 TensorInfo matrix(const std::string& name, std::vector<int64_t> shape) {
   int64_t count = 1;
   for (int64_t size : shape) count *= size;
-  return {name, TensorType::F32, shape, shape[0], count / shape[0], count, 0, 0, static_cast<uint64_t>(count) * 4};
+  return {name,
+          TensorType::F32,
+          shape,
+          shape[0],
+          count / shape[0],
+          count,
+          0,
+          0,
+          static_cast<uint64_t>(count) * 4};
 }
 
 std::string legacy_entry(const std::string& name, int32_t calls, const std::vector<float>& values) {
-  std::string bytes = bytes_of(static_cast<int32_t>(name.size())) + name + bytes_of(calls) + bytes_of(static_cast<int32_t>(values.size()));
+  std::string bytes = bytes_of(static_cast<int32_t>(name.size())) + name + bytes_of(calls) +
+                      bytes_of(static_cast<int32_t>(values.size()));
   for (float value : values) bytes += bytes_of(value);
   return bytes;
 }
 
-std::string gguf_form(const std::vector<float>& sums, const std::vector<float>& counts, std::vector<int64_t> shape) {
+std::string gguf_form(const std::vector<float>& sums, const std::vector<float>& counts,
+                      std::vector<int64_t> shape) {
   GgufBuilder builder;
   tensors_testing::add_values(builder, "blk.0.ffn_up.weight.in_sum2", TensorType::F32, shape, sums);
-  tensors_testing::add_values(builder, "blk.0.ffn_up.weight.counts", TensorType::F32, {1, static_cast<int64_t>(counts.size())}, counts);
+  tensors_testing::add_values(builder, "blk.0.ffn_up.weight.counts", TensorType::F32,
+                              {1, static_cast<int64_t>(counts.size())}, counts);
   return builder.build();
 }
 
@@ -76,16 +87,23 @@ TEST(ImportanceMatrix, EveryTruncationOfTheOlderFormIsReadOrRefused) {
   TestFolder folder;
   std::string bytes = bytes_of(int32_t{2}) + legacy_entry("ab", 4, {8, 2}) + legacy_entry("c", 1, {3});
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_NE(error_of([&] { ImportanceMatrix::load(folder.write("i", bytes.substr(0, size))); }), "") << size;
+    EXPECT_NE(error_of([&] { ImportanceMatrix::load(folder.write("i", bytes.substr(0, size))); }), "")
+        << size;
   }
 }
 
 TEST(ImportanceMatrix, AnEntryOfAnotherSizeOrOfZerosIsAnError) {
   TestFolder folder;
-  ImportanceMatrix found = ImportanceMatrix::load(folder.write("i", bytes_of(int32_t{2}) + legacy_entry("a", 1, {1, 2}) +
-                                                                        legacy_entry("z", 1, {0, 0})));
-  EXPECT_NE(error_of([&] { found.weights_for(matrix("a", {3, 2})); }).find("found 2 values, wanted 3"), std::string::npos);
-  EXPECT_NE(error_of([&] { found.weights_for(matrix("z", {2, 2})); }).find("zero for every channel"), std::string::npos);
+  ImportanceMatrix found = ImportanceMatrix::load(
+      folder.write("i", bytes_of(int32_t{2}) + legacy_entry("a", 1, {1, 2}) + legacy_entry("z", 1, {0, 0})));
+  EXPECT_NE(error_of([&] {
+              found.weights_for(matrix("a", {3, 2}));
+            }).find("found 2 values, wanted 3"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] {
+              found.weights_for(matrix("z", {2, 2}));
+            }).find("zero for every channel"),
+            std::string::npos);
 }
 
 TEST(WeightsForRow, FollowsTheMatrixOfTheRow) {

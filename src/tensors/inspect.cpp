@@ -30,7 +30,8 @@ ValueFacts facts_by_codes(const TensorView& view, std::vector<CodeCounts>& count
     counts[0].merge(counts[i]);
     counts[i].clear();
   }
-  ValueFacts facts = facts_of_codes(counts[0], view.info->type == TensorType::F16 ? HalfType::f16 : HalfType::bf16);
+  ValueFacts facts =
+      facts_of_codes(counts[0], view.info->type == TensorType::F16 ? HalfType::f16 : HalfType::bf16);
   counts[0].clear();
   return facts;
 }
@@ -63,16 +64,22 @@ ValueFacts facts_by_values(const TensorView& view, Progress& progress) {
   return facts;
 }
 
-bool is_half(TensorType type) { return type == TensorType::F16 || type == TensorType::BF16; }
+bool is_half(TensorType type) {
+  return type == TensorType::F16 || type == TensorType::BF16;
+}
 
-TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options, std::vector<CodeCounts>& counts,
-                       Progress& progress) {
+TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options,
+                       std::vector<CodeCounts>& counts, Progress& progress) {
   TensorView view = view_of(model, tensor_index);
   const TensorInfo& info = *view.info;
-  TensorReport report{.tensor_index = tensor_index, .facts = {}, .effective_precision = lower(name_of(info.type)), .grids = {},
+  TensorReport report{.tensor_index = tensor_index,
+                      .facts = {},
+                      .effective_precision = lower(name_of(info.type)),
+                      .grids = {},
                       .narrow_type = {}};
   if (!can_decode(info.type)) return report;
-  report.facts = is_half(info.type) ? facts_by_codes(view, counts, progress) : facts_by_values(view, progress);
+  report.facts =
+      is_half(info.type) ? facts_by_codes(view, counts, progress) : facts_by_values(view, progress);
   bool floating = is_half(info.type) || info.type == TensorType::F32;
   if (floating) report.effective_precision = name_of(report.facts->precision);
   if (options.grids && floating) report.grids = exact_grids(view);
@@ -91,9 +98,12 @@ std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs) {
   return std::nullopt;
 }
 
-bool may_narrow(const TensorInfo& info) { return info.row_count > 1 && info.shape.size() > 1; }
+bool may_narrow(const TensorInfo& info) {
+  return info.row_count > 1 && info.shape.size() > 1;
+}
 
-std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices, const InspectOptions& options) {
+std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices,
+                                  const InspectOptions& options) {
   uint64_t total = 0;
   for (size_t index : tensor_indices) total += model.tensors()[index].info->data_bytes;
   Progress progress("inspect", total, options.progress);

@@ -40,7 +40,8 @@ TEST(Inspect, NamesTheEffectivePrecisionAndWhatNarrowingSaves) {
   std::vector<TensorReport> reports = reports_on(model);
   std::vector<std::string> found;
   for (const TensorReport& report : reports) found.push_back(report.effective_precision);
-  EXPECT_EQ(found, (std::vector<std::string>{"bf16", "bf16+1", "f32", "constant", "q8_0", "i32", "q8_k", "empty"}));
+  EXPECT_EQ(found,
+            (std::vector<std::string>{"bf16", "bf16+1", "f32", "constant", "q8_0", "i32", "q8_k", "empty"}));
   EXPECT_EQ(reports[0].narrow_type, TensorType::BF16);
   EXPECT_EQ(reports[0].narrow_saves_bytes, 512u);
   EXPECT_FALSE(reports[1].narrow_type || reports[2].narrow_type || reports[3].narrow_type);
@@ -69,9 +70,9 @@ TEST(Inspect, DoesNotDependOnTheNumberOfThreads) {
 }
 
 struct Upcast {
-  const char* format;   // what the values are rounded to before they are stored
+  const char* format;  // what the values are rounded to before they are stored
   TensorType storage;
-  const char* found;    // the first grid that must be named
+  const char* found;  // the first grid that must be named
 };
 
 class ExactGrids : public testing::TestWithParam<Upcast> {};

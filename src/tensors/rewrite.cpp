@@ -18,9 +18,12 @@ std::vector<StampEntry> stamp_of(const Model& model, const Plan& plan, size_t sh
   std::string lines;
   for (const PlannedTensor& planned : plan.tensors) {
     const Model::Located& tensor = model.tensors()[planned.tensor_index];
-    if (tensor.shard_index == shard_index) lines += fmt::format("{} = {}\n", tensor.info->name, planned.format.name);
+    if (tensor.shard_index == shard_index)
+      lines += fmt::format("{} = {}\n", tensor.info->name, planned.format.name);
   }
-  return {{"fakequant.version", FAKEQUANT_VERSION}, {"fakequant.llama_cpp", llama_version()}, {"fakequant.tensors", lines}};
+  return {{"fakequant.version", FAKEQUANT_VERSION},
+          {"fakequant.llama_cpp", llama_version()},
+          {"fakequant.tensors", lines}};
 }
 
 // One tensor on its way into the output.
@@ -44,9 +47,11 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
 }
 
 [[noreturn]] void refuse_storage(const TensorJob& job) {
-  throw Error("tensor '{}': its storage type {} cannot hold values rounded to {}; give --store auto to store it in the smallest exact "
-              "type",
-              printable(job.view.info->name), name_of(job.type_after), job.planned.format.name);
+  throw Error(
+      "tensor '{}': its storage type {} cannot hold values rounded to {}; give --store auto to store it in "
+      "the smallest exact "
+      "type",
+      printable(job.view.info->name), name_of(job.type_after), job.planned.format.name);
 }
 
 // Stores scratch.rounded as the job's type into scratch.bytes and returns the values that the file will hold.
@@ -68,9 +73,10 @@ std::span<const float> store_piece(const TensorJob& job, const Piece& piece, Scr
   return scratch.stored;
 }
 
-// How many rounded values the storage type could not hold, and by how much at most. The subtraction is exact: the stored value lies
-// next to the rounded one.
-FQ_VECTORIZED void measure_storage(const float* rounded, const float* stored, size_t count, uint64_t& changed, double& max_abs) {
+// How many rounded values the storage type could not hold, and by how much at most. The subtraction is exact:
+// the stored value lies next to the rounded one.
+FQ_VECTORIZED void measure_storage(const float* rounded, const float* stored, size_t count, uint64_t& changed,
+                                   double& max_abs) {
   constexpr size_t kRun = 4096;  // counts of a run fit 32 bits, as wide as the values
   float largest = 0;
   for (size_t first = 0; first < count; first += kRun) {
@@ -80,7 +86,8 @@ FQ_VECTORIZED void measure_storage(const float* rounded, const float* stored, si
     for (size_t i = first; i < end; ++i) {
       // Inf - Inf and NaN - NaN are NaN: what cannot be told apart was not changed.
       uint32_t magnitude = std::bit_cast<uint32_t>(rounded[i] - stored[i]) & 0x7FFFFFFF;
-      magnitude &= 0u - static_cast<uint32_t>(magnitude <= 0x7F800000);  // a mask, since GCC makes a branch of a choice here
+      magnitude &= 0u - static_cast<uint32_t>(
+                            magnitude <= 0x7F800000);  // a mask, since GCC makes a branch of a choice here
       run_changed += (magnitude + 0x7FFFFFFF) >> 31;
       run_largest = magnitude > run_largest ? magnitude : run_largest;
     }
@@ -92,7 +99,8 @@ FQ_VECTORIZED void measure_storage(const float* rounded, const float* stored, si
 
 uint64_t count_saturated(std::span<const float> original, std::span<const float> stored) {
   uint64_t count = 0;
-  for (size_t i = 0; i < original.size(); ++i) count += std::isinf(original[i]) && std::isfinite(stored[i]) ? 1 : 0;
+  for (size_t i = 0; i < original.size(); ++i)
+    count += std::isinf(original[i]) && std::isfinite(stored[i]) ? 1 : 0;
   return count;
 }
 
@@ -109,11 +117,13 @@ TensorResult rewrite_piece(const TensorJob& job, const Piece& piece, Scratch& sc
     stored = store_piece(job, piece, scratch);
     job.file.write(job.output_offset + bytes_before_value(job.type_after, piece.first_value), scratch.bytes);
     if (stored.data() != scratch.rounded.data()) {
-      measure_storage(scratch.rounded.data(), stored.data(), stored.size(), result.store_changed_count, result.store_max_abs);
+      measure_storage(scratch.rounded.data(), stored.data(), stored.size(), result.store_changed_count,
+                      result.store_max_abs);
     }
     result.bytes_changed = true;
   }
-  result.difference = measure_difference(original, stored, job.epsilon, static_cast<uint64_t>(piece.first_value));
+  result.difference =
+      measure_difference(original, stored, job.epsilon, static_cast<uint64_t>(piece.first_value));
   if (result.difference.nonfinite_count > 0) result.saturated_infinities = count_saturated(original, stored);
   return result;
 }
@@ -146,7 +156,8 @@ struct ShardWork {
 
 std::vector<ShardWork> split_by_shard(const Model& model, const Plan& plan) {
   std::vector<ShardWork> work(model.shards().size());
-  for (size_t s = 0; s < work.size(); ++s) work[s].rewritten.assign(model.shards()[s].tensors().size(), false);
+  for (size_t s = 0; s < work.size(); ++s)
+    work[s].rewritten.assign(model.shards()[s].tensors().size(), false);
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     const Model::Located& tensor = model.tensors()[plan.tensors[i].tensor_index];
     const std::vector<TensorInfo>& all = model.shards()[tensor.shard_index].tensors();
@@ -159,8 +170,8 @@ std::vector<ShardWork> split_by_shard(const Model& model, const Plan& plan) {
 
 }  // namespace
 
-RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const std::string& output,
-                         const RewriteOptions& options) {
+RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                         const std::string& output, const RewriteOptions& options) {
   RewritePlan result;
   result.types = decide_storage(model, plan, rounders, options.progress);
   result.outputs = shard_output_names(output, model.shards().size());
@@ -169,33 +180,42 @@ RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& 
     const GgufFile& shard = model.shards()[s];
     std::span<const TensorType> types(result.types.data() + first_tensor, shard.tensors().size());
     first_tensor += shard.tensors().size();
-    result.layouts.push_back(plan_layout(shard, types, options.stamp ? stamp_of(model, plan, s) : std::vector<StampEntry>{}));
+    result.layouts.push_back(
+        plan_layout(shard, types, options.stamp ? stamp_of(model, plan, s) : std::vector<StampEntry>{}));
     result.bytes_before += shard.size();
     result.bytes_after += result.layouts.back().size;
   }
   return result;
 }
 
-RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
-                      const RewriteOptions& options) {
+RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                      const RewritePlan& layout, const RewriteOptions& options) {
   std::vector<std::string> inputs;
   for (const GgufFile& shard : model.shards()) inputs.push_back(shard.path());
-  for (const std::string& output : layout.outputs) check_output(output, inputs, options.force, layout.bytes_after);
+  for (const std::string& output : layout.outputs)
+    check_output(output, inputs, options.force, layout.bytes_after);
 
   uint64_t work_bytes = 0;
-  for (const PlannedTensor& planned : plan.tensors) work_bytes += model.tensors()[planned.tensor_index].info->data_bytes;
+  for (const PlannedTensor& planned : plan.tensors)
+    work_bytes += model.tensors()[planned.tensor_index].info->data_bytes;
   Progress progress("quantize", work_bytes, options.progress);
   RewriteResult result;
   result.tensors.resize(plan.tensors.size());
   std::vector<ShardWork> work = split_by_shard(model, plan);
   std::vector<PendingFile> files;
   for (size_t s = 0; s < work.size(); ++s) {
-    files.push_back(write_untouched(model.shards()[s], layout.layouts[s], work[s].rewritten, layout.outputs[s]));
+    files.push_back(
+        write_untouched(model.shards()[s], layout.layouts[s], work[s].rewritten, layout.outputs[s]));
     for (auto [plan_index, shard_tensor] : work[s].tensors) {
       const PlannedTensor& planned = plan.tensors[plan_index];
       const TensorLayout& place = layout.layouts[s].tensors[shard_tensor];
-      TensorJob job{view_of(model, planned.tensor_index), planned, rounders.at(plan_index), place.type, place.data_offset,
-                    files.back(), options.epsilon};
+      TensorJob job{view_of(model, planned.tensor_index),
+                    planned,
+                    rounders.at(plan_index),
+                    place.type,
+                    place.data_offset,
+                    files.back(),
+                    options.epsilon};
       result.tensors[plan_index] = rewrite_tensor(job, progress);
       result.tensors[plan_index].plan_index = plan_index;
     }

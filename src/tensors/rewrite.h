@@ -1,6 +1,6 @@
 #pragma once
-// Carries out a plan: a copy of the model's file or files in which the planned tensors hold rounded values, and the differences,
-// measured on the way. Prints nothing.
+// Carries out a plan: a copy of the model's file or files in which the planned tensors hold rounded values,
+// and the differences, measured on the way. Prints nothing.
 
 #include <string>
 #include <vector>
@@ -29,18 +29,18 @@ struct RewritePlan {
 };
 
 // Decides storage and layout.
-RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const std::string& output,
-                         const RewriteOptions& options);
+RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                         const std::string& output, const RewriteOptions& options);
 
 struct TensorResult {
   size_t plan_index;  // into Plan::tensors
   TensorType type_before;
   TensorType type_after;
-  Difference difference;               // of what the file holds, against what the input held
-  double store_max_abs = 0;            // largest difference that storing added to rounding
-  uint64_t store_changed_count = 0;    // values that the storage type could not hold exactly
-  uint64_t saturated_infinities = 0;   // infinite values that became finite
-  bool bytes_changed = false;          // the file's bytes for this tensor differ from the input's
+  Difference difference;              // of what the file holds, against what the input held
+  double store_max_abs = 0;           // largest difference that storing added to rounding
+  uint64_t store_changed_count = 0;   // values that the storage type could not hold exactly
+  uint64_t saturated_infinities = 0;  // infinite values that became finite
+  bool bytes_changed = false;         // the file's bytes for this tensor differ from the input's
 };
 
 struct RewriteResult {
@@ -50,11 +50,12 @@ struct RewriteResult {
 
 // Writes the outputs, whole or not at all.
 //
-//   throws   Error, nothing left behind: an output that check_output refuses; a quantized storage type that cannot hold the rounded values
-//            (naming the tensor and --store auto); a format that meets NaN; the disk
+//   throws   Error, nothing left behind: an output that check_output refuses; a quantized storage type that
+//            cannot hold the rounded values (naming the tensor and --store auto); a format that meets NaN;
+//            the disk
 //
 // The input files are only read. Outputs and differences do not depend on the number of threads.
-RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
-                      const RewriteOptions& options);
+RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                      const RewritePlan& layout, const RewriteOptions& options);
 
 }  // namespace fakequant

@@ -16,8 +16,8 @@ using gguf_testing::read_file;
 using tensors_testing::add_values;
 using tensors_testing::GgufBuilder;
 using tensors_testing::normal_values;
-using tensors_testing::Quantized;
 using tensors_testing::quantize;
+using tensors_testing::Quantized;
 using tensors_testing::TestFolder;
 using tensors_testing::values_of;
 
@@ -106,7 +106,8 @@ TEST(Rewrite, ResultsDoNotDependOnTheNumberOfThreads) {
   for (int threads : {1, 2, 5}) {
     ThreadLimit limit(threads);
     for (const char* format : {"int4:tensor", "q4_k"}) {
-      Quantized done = quantize(f.input, f.folder.at(fmt::format("{}-{}.gguf", format, threads)), "blk.0.ffn_up.weight", format);
+      Quantized done = quantize(f.input, f.folder.at(fmt::format("{}-{}.gguf", format, threads)),
+                                "blk.0.ffn_up.weight", format);
       files.push_back(read_file(done.path));
       totals.push_back(done.result.total);
     }
@@ -135,7 +136,8 @@ TEST(Rewrite, QuantizedStorageThatHoldsTheValuesKeepsItsBytes) {
 
 TEST(Rewrite, AutoWidensJustTheTensorsThatNeedItToTheSmallestExactType) {
   Fixture f;
-  quantize(f.input, f.output, "blk.0.attn_q.weight,blk.0.ffn_up.weight,blk.0.ffn_norm.weight", "bf16", Store::automatic);
+  quantize(f.input, f.output, "blk.0.attn_q.weight,blk.0.ffn_up.weight,blk.0.ffn_norm.weight", "bf16",
+           Store::automatic);
   Model model = Model::open(f.output);
   EXPECT_EQ(model.find("blk.0.attn_q.weight")->type, TensorType::F16);  // holds 8 bits of such values as well
   EXPECT_EQ(model.find("blk.0.ffn_norm.weight")->type, TensorType::F32);
@@ -162,7 +164,8 @@ TEST(Rewrite, NarrowStoresF32MatricesInTheSmallestExactTypeAndNoNorms) {
   EXPECT_EQ(model.find("blk.1.ffn_norm.weight")->type, TensorType::F32);
   EXPECT_EQ(model.find("blk.0.attn_q.weight")->type, TensorType::Q8_0);
   EXPECT_EQ(done.result.total.changed_count, 0u);
-  EXPECT_EQ(values_of(model, "blk.0.ffn_down.weight"), values_of(Model::open(f.input), "blk.0.ffn_down.weight"));
+  EXPECT_EQ(values_of(model, "blk.0.ffn_down.weight"),
+            values_of(Model::open(f.input), "blk.0.ffn_down.weight"));
 }
 
 TEST(Rewrite, ForcedStorageIsMeasured) {
@@ -202,21 +205,26 @@ TEST(Rewrite, SplitModelsStaySplit) {
   for (uint16_t part = 0; part < 2; ++part) {
     GgufBuilder builder;
     builder.add("split.no", part).add("split.count", uint16_t{2}).add("split.tensors.count", int32_t{2});
-    add_values(builder, fmt::format("blk.{}.ffn_norm.weight", part), TensorType::F32, {32}, normal_values(32, 7u + part));
+    add_values(builder, fmt::format("blk.{}.ffn_norm.weight", part), TensorType::F32, {32},
+               normal_values(32, 7u + part));
     folder.write(fmt::format("m-0000{}-of-00002.gguf", part + 1), builder.build());
   }
-  Quantized done = quantize(folder.at("m-00002-of-00002.gguf"), folder.at("out.gguf"), "ffn_norm", "bf16:rtz");
+  Quantized done =
+      quantize(folder.at("m-00002-of-00002.gguf"), folder.at("out.gguf"), "ffn_norm", "bf16:rtz");
   EXPECT_EQ(done.result.tensors.size(), 2u);
   Model model = Model::open(folder.at("out-00001-of-00002.gguf"));
   EXPECT_EQ(model.shards().size(), 2u);
-  for (float value : values_of(model, "blk.1.ffn_norm.weight")) EXPECT_EQ(std::bit_cast<uint32_t>(value) & 0xFFFF, 0u);
+  for (float value : values_of(model, "blk.1.ffn_norm.weight"))
+    EXPECT_EQ(std::bit_cast<uint32_t>(value) & 0xFFFF, 0u);
 }
 
 TEST(Rewrite, RefusesToWriteOverItsInputOrAnExistingFile) {
   Fixture f;
-  EXPECT_NE(error_of([&] { quantize(f.input, f.input, "ffn_norm", "bf16", Store::keep, {.force = true}); }), "");
+  EXPECT_NE(error_of([&] { quantize(f.input, f.input, "ffn_norm", "bf16", Store::keep, {.force = true}); }),
+            "");
   f.folder.write("out.gguf", "precious");
-  EXPECT_NE(error_of([&] { quantize(f.input, f.output, "ffn_norm", "bf16"); }).find("--force"), std::string::npos);
+  EXPECT_NE(error_of([&] { quantize(f.input, f.output, "ffn_norm", "bf16"); }).find("--force"),
+            std::string::npos);
   EXPECT_EQ(read_file(f.output), "precious");
 }
 

@@ -23,11 +23,16 @@ std::vector<Piece> pieces_for(const Format& format, const TensorInfo& info, bool
 }  // namespace
 
 Rounder::Rounder(const Format& format, const TensorInfo& info, std::span<const float> importance)
-    : format_(format), info_(info), importance_(importance), pieces_(pieces_for(format, info, !importance.empty())) {
+    : format_(format),
+      info_(info),
+      importance_(importance),
+      pieces_(pieces_for(format, info, !importance.empty())) {
   const auto* type = std::get_if<TensorType>(&format.kind);
   if (type != nullptr && importance.empty() && needs_importance(*type)) {
-    throw Error("tensor '{}': {} needs an importance matrix and there is none for it: give --imatrix with an entry of this name",
-                printable(info.name), format.name);
+    throw Error(
+        "tensor '{}': {} needs an importance matrix and there is none for it: give --imatrix with an entry "
+        "of this name",
+        printable(info.name), format.name);
   }
 }
 
@@ -60,11 +65,13 @@ void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std
   if (ranges_.empty()) {
     fake_quantize_rows(block, info_.row_length, {}, values);
   } else {
-    round_to_integers(block, ranges_.size() == 1 ? ranges_[0] : ranges_[static_cast<size_t>(piece.first_row)], values);
+    round_to_integers(block, ranges_.size() == 1 ? ranges_[0] : ranges_[static_cast<size_t>(piece.first_row)],
+                      values);
   }
 }
 
-void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const {
+void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float> values,
+                            std::vector<std::byte>& bytes) const {
   const TypeFacts& facts = facts_of(type);
   bytes.resize(values.size() / facts.block_values * facts.block_bytes);
   bool part_of_row = piece.value_count < info_.row_length;
@@ -73,12 +80,14 @@ void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float
   try {
     for (int64_t row = 0; row < row_count;) {
       int64_t global_row = piece.first_row + row;
-      int64_t rows = importance_.empty() ? row_count : std::min(row_count - row, rows_sharing_weights(info_, global_row));
+      int64_t rows = importance_.empty() ? row_count
+                                         : std::min(row_count - row, rows_sharing_weights(info_, global_row));
       auto first = static_cast<size_t>(row * row_length);
       auto count = static_cast<size_t>(rows * row_length);
       std::span<std::byte> target(bytes.data() + first / facts.block_values * facts.block_bytes,
                                   count / facts.block_values * facts.block_bytes);
-      encode(type, row_length, values.subspan(first, count), weights_for_row(importance_, info_, global_row), target);
+      encode(type, row_length, values.subspan(first, count), weights_for_row(importance_, info_, global_row),
+             target);
       row += rows;
     }
   } catch (const Error& error) {

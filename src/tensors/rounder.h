@@ -12,8 +12,9 @@ namespace fakequant {
 
 class Rounder {
  public:
-  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; it and `info` must outlive the rounder. Throws
-  // Error naming the tensor when the format needs an importance matrix and there is none.
+  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; it and `info` must
+  // outlive the rounder. Throws Error naming the tensor when the format needs an importance matrix and there
+  // is none.
   Rounder(const Format& format, const TensorInfo& info, std::span<const float> importance);
 
   // The pieces in which this format can be applied to the tensor.
@@ -23,12 +24,13 @@ class Rounder {
   bool needs_ranges() const;
   void learn_ranges(const TensorView& view);
 
-  // Replaces the values of a piece by their restored values. `bytes` is scratch memory. Pieces may run in parallel. Throws Error
-  // naming the tensor when a ggml type meets NaN or Inf.
+  // Replaces the values of a piece by their restored values. `bytes` is scratch memory. Pieces may run in
+  // parallel. Throws Error naming the tensor when a ggml type meets NaN or Inf.
   void round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
 
  private:
-  void round_by_ggml(TensorType type, const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
+  void round_by_ggml(TensorType type, const Piece& piece, std::span<float> values,
+                     std::vector<std::byte>& bytes) const;
 
   const Format& format_;
   const TensorInfo& info_;

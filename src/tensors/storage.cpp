@@ -26,7 +26,8 @@ PlannedRounders::PlannedRounders(const Model& model, const Plan& plan, const Imp
 
 const Rounder& PlannedRounders::at(size_t index) {
   Rounder& rounder = rounders_[index];
-  if (!learnt_[index] && rounder.needs_ranges()) rounder.learn_ranges(view_of(model_, plan_.tensors[index].tensor_index));
+  if (!learnt_[index] && rounder.needs_ranges())
+    rounder.learn_ranges(view_of(model_, plan_.tensors[index].tensor_index));
   learnt_[index] = true;
   return rounder;
 }
@@ -75,7 +76,8 @@ bool needs_a_look(Store store, const TensorInfo& info) {
 
 }  // namespace
 
-std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, PlannedRounders& rounders, Progress::Mode mode) {
+std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                                       Progress::Mode mode) {
   std::vector<TensorType> types;
   for (const Model::Located& tensor : model.tensors()) types.push_back(tensor.info->type);
   uint64_t work = 0;
@@ -93,10 +95,12 @@ std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, Pla
     if (planned.store == Store::bf16) type = TensorType::BF16;
     if (needs_a_look(planned.store, info)) {
       TensorView view = view_of(model, planned.tensor_index);
-      type = smallest_exact(info, planned.store == Store::narrow, needs_after_rounding(view, rounders.at(i), progress));
+      type = smallest_exact(info, planned.store == Store::narrow,
+                            needs_after_rounding(view, rounders.at(i), progress));
     }
     if (!can_encode(type)) {
-      throw Error("tensor '{}': {} cannot be written; give --store f32 or leave the tensor out", printable(info.name), name_of(type));
+      throw Error("tensor '{}': {} cannot be written; give --store f32 or leave the tensor out",
+                  printable(info.name), name_of(type));
     }
   }
   return types;

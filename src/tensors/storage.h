@@ -11,13 +11,14 @@
 
 namespace fakequant {
 
-// One rounder per planned tensor, in the plan's order, scales learnt where pieces share them. The plan, the model and the importance
-// matrix must outlive it. Importance is given to ggml types that use it.
+// One rounder per planned tensor, in the plan's order, scales learnt where pieces share them. The plan, the
+// model and the importance matrix must outlive it. Importance is given to ggml types that use it.
 class PlannedRounders {
  public:
   PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance);
 
-  // The rounder of plan.tensors[index]; its ranges are learnt on the first call. Not for several threads at once.
+  // The rounder of plan.tensors[index]; its ranges are learnt on the first call. Not for several threads at
+  // once.
   const Rounder& at(size_t index);
 
   // Planned tensors whose format would use importance but for which a given matrix has none.
@@ -35,10 +36,13 @@ class PlannedRounders {
 //
 //   keep           the tensor's own
 //   f32 f16 bf16   as asked, exact or not
-//   auto           its own when that holds the rounded values exactly, else the first of F16, BF16, F32 that does
+//   auto           its own when that holds the rounded values exactly, else the first of F16, BF16, F32 that
+//                  does
 //   narrow         as auto, and F32 matrices become F16 or BF16 when that is exact
 //
-// auto and narrow read and round every planned tensor once. Throws Error for a type that cannot be written (F64).
-std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, PlannedRounders& rounders, Progress::Mode progress);
+// auto and narrow read and round every planned tensor once. Throws Error for a type that cannot be written
+// (F64).
+std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                                       Progress::Mode progress);
 
 }  // namespace fakequant

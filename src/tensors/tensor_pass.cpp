@@ -30,8 +30,8 @@ std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit, bool whole_ro
   auto add = [&](int64_t first_value, int64_t value_count) {
     auto blocks_before = static_cast<uint64_t>(first_value / facts.block_values);
     auto blocks = static_cast<uint64_t>(value_count / facts.block_values);
-    pieces.push_back({first_value / info.row_length, first_value, value_count, blocks_before * facts.block_bytes,
-                      blocks * facts.block_bytes});
+    pieces.push_back({first_value / info.row_length, first_value, value_count,
+                      blocks_before * facts.block_bytes, blocks * facts.block_bytes});
   };
   int64_t row_length = info.row_length;
   if (row_length > kLongRow && !whole_rows) {
@@ -54,8 +54,8 @@ std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit, bool whole_ro
 std::span<float> decode_piece(const TensorView& view, const Piece& piece, std::vector<float>& values) {
   values.resize(static_cast<size_t>(piece.value_count));
   if (!can_decode(view.info->type)) {
-    throw Error("tensor '{}': values of type {} cannot be read, the type is internal to ggml", printable(view.info->name),
-                name_of(view.info->type));
+    throw Error("tensor '{}': values of type {} cannot be read, the type is internal to ggml",
+                printable(view.info->name), name_of(view.info->type));
   }
   decode(view.info->type, bytes_of(view, piece), values);
   return values;

@@ -1,6 +1,6 @@
 #pragma once
-// Walks over the values of a tensor in pieces that fit in memory, whatever the tensor's size: decode, visit. Shared by inspect,
-// compare and rewrite. Knows no formats.
+// Walks over the values of a tensor in pieces that fit in memory, whatever the tensor's size: decode, visit.
+// Shared by inspect, compare and rewrite. Knows no formats.
 
 #include <cstdint>
 #include <functional>
@@ -30,7 +30,8 @@ struct Piece {
 
 // Splits a tensor into pieces of about 2^16 values, in order.
 //
-//   unit        rows longer than 2^20 values are cut at multiples of `unit` values and of the storage type's block; shorter ones never
+//   unit        rows longer than 2^20 values are cut at multiples of `unit` values and of the storage type's
+//               block; shorter ones never
 //   whole_rows  never cut a row, however long
 std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit = 1, bool whole_rows = false);
 
@@ -47,10 +48,12 @@ struct Scratch {
   std::vector<std::byte> bytes;
 };
 
-// Resizes `values` and decodes the piece into it. Throws Error naming the tensor when its type cannot be decoded.
+// Resizes `values` and decodes the piece into it. Throws Error naming the tensor when its type cannot be
+// decoded.
 std::span<float> decode_piece(const TensorView& view, const Piece& piece, std::vector<float>& values);
 
-// Calls body(piece_index, scratch) for every piece on all threads, in no promised order. Store results by index.
+// Calls body(piece_index, scratch) for every piece on all threads, in no promised order. Store results by
+// index.
 void for_each_piece(std::span<const Piece> pieces, const std::function<void(size_t, Scratch&)>& body);
 
 }  // namespace fakequant

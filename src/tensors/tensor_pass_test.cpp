@@ -52,7 +52,8 @@ TEST(PiecesOf, CutLongerRowsAtMultiplesOfUnitAndBlock) {
   EXPECT_GT(pieces.size(), 4u);
   for (const Piece& piece : pieces) {
     EXPECT_EQ(piece.first_value % info.row_length % 96, 0);
-    EXPECT_EQ(piece.first_value / info.row_length, (piece.first_value + piece.value_count - 1) / info.row_length);
+    EXPECT_EQ(piece.first_value / info.row_length,
+              (piece.first_value + piece.value_count - 1) / info.row_length);
   }
   EXPECT_EQ(pieces_of(info, 48, true).size(), 2u);
 }

@@ -32,9 +32,10 @@ inline std::string encoded(TensorType type, int64_t row_length, std::span<const 
   return bytes;
 }
 
-inline void add_values(GgufBuilder& builder, const std::string& name, TensorType type, const std::vector<int64_t>& shape,
-                       std::span<const float> values) {
-  builder.add_tensor(name, static_cast<uint32_t>(type), shape, encoded(type, shape.empty() ? 1 : shape[0], values));
+inline void add_values(GgufBuilder& builder, const std::string& name, TensorType type,
+                       const std::vector<int64_t>& shape, std::span<const float> values) {
+  builder.add_tensor(name, static_cast<uint32_t>(type), shape,
+                     encoded(type, shape.empty() ? 1 : shape[0], values));
 }
 
 inline std::vector<float> values_of(const Model& model, std::string_view name) {
@@ -55,11 +56,13 @@ struct Quantized {
   RewriteResult result;
 };
 
-inline Quantized quantize(const std::string& input, const std::string& output, const std::string& tensors, const std::string& format,
-                          Store store = Store::keep, RewriteOptions options = {}, const ImportanceMatrix& importance = {}) {
+inline Quantized quantize(const std::string& input, const std::string& output, const std::string& tensors,
+                          const std::string& format, Store store = Store::keep, RewriteOptions options = {},
+                          const ImportanceMatrix& importance = {}) {
   options.progress = Progress::Mode::silent;
   Model model = Model::open(input);
-  Rule rule{std::string(kCommandLineRule), TensorSelection::parse(tensors), std::nullopt, parse_format(format), store};
+  Rule rule{std::string(kCommandLineRule), TensorSelection::parse(tensors), std::nullopt,
+            parse_format(format), store};
   Quantized done{output, make_plan(model.tensors(), {rule}, {}), {}, {}};
   PlannedRounders rounders(model, done.plan, importance);
   done.layout = plan_rewrite(model, done.plan, rounders, output, options);

@@ -14,7 +14,8 @@ TEST(TensorTypes, AreFoundByNumberAndByNameInAnyCase) {
 }
 
 TEST(TensorTypes, RemovedAndUnknownNumbersAreNothing) {
-  for (uint32_t id : {4u, 5u, 31u, 32u, 33u, 36u, 37u, 38u, 43u, 0xFFFFFFFFu}) EXPECT_FALSE(tensor_type_from_id(id));
+  for (uint32_t id : {4u, 5u, 31u, 32u, 33u, 36u, 37u, 38u, 43u, 0xFFFFFFFFu})
+    EXPECT_FALSE(tensor_type_from_id(id));
   EXPECT_FALSE(tensor_type_from_name("q4_k_m"));
 }
 
