@@ -20,7 +20,7 @@ struct PrecisionNeeds {
 
   int significand_bits = 0;  // greatest width from leading to lowest one bit, 0..24; 0: no nonzero value
   int lowest_bit_exponent = kNoBit;  // smallest e with the lowest one bit of a value at 2^e; at least -149
-  uint32_t max_magnitude_bits = 0;  // F32 pattern of the largest finite |value|
+  uint32_t max_magnitude_bits = 0;   // F32 pattern of the largest finite |value|
   bool has_nan = false;
   bool has_infinity = false;
   bool has_negative_zero = false;

@@ -176,12 +176,15 @@ void PendingFile::copy_from(const MappedFile& source, uint64_t source_offset, ui
 // might.
 bool PendingFile::copy_by_kernel(int source, uint64_t& source_offset, uint64_t& offset,
                                  uint64_t& byte_count) {
-  // Small enough to end soon after a signal, too large for the calls to cost anything.
+  // Small enough to end soon after a signal, too large for the calls to cost anything. The first call ends at a
+  // multiple of kAlignBytes: calls that start at odd offsets take a quarter longer.
   constexpr uint64_t kChunkBytes = uint64_t{64} << 20;
+  constexpr uint64_t kAlignBytes = uint64_t{1} << 20;
   while (byte_count > 0) {
     auto from = static_cast<off64_t>(source_offset);
     auto to = static_cast<off64_t>(offset);
-    size_t chunk = static_cast<size_t>(std::min(byte_count, kChunkBytes));
+    uint64_t most = offset % kAlignBytes != 0 ? kAlignBytes - offset % kAlignBytes : kChunkBytes;
+    size_t chunk = static_cast<size_t>(std::min(byte_count, most));
     ssize_t copied = copy_file_range(source, &from, descriptor_, &to, chunk, 0);
     if (copied < 0 && errno == EINTR) continue;
     if (copied < 0) {
