@@ -3,7 +3,8 @@
 
 Whole processes in pairs, ours and the peer's in turn, after a warm-up of each. A row shows medians of both, the median of
 the ratios within pairs and their range, and the limit that we set ourselves. Nothing is asserted: a loaded machine must
-not fail a build. The rows named control compare a program with itself: what they are away from 1 is noise.
+not fail a build. The rows named control compare a program with itself: what they are away from 1 is noise. Processor time
+tells more than wall time where other work takes a part of the processors.
 
 Usage: bench/compare-with-peers.py [--only NAME,NAME...] [--pairs N] [--threads N] [--folder FOLDER] [--list]
 """
@@ -11,6 +12,7 @@ Usage: bench/compare-with-peers.py [--only NAME,NAME...] [--pairs N] [--threads 
 import argparse
 import os
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,7 @@ SCRIPT = "bench/compare-with-peers.py"
 @dataclass
 class Usage:
     seconds: float
+    processor_seconds: float  # of all threads, in the program and in the kernel
     peak_bytes: int  # resident, mapped file pages included; not below the few MB that this script itself has
 
 
@@ -56,11 +59,16 @@ class Places:
 def run(command, places):
     """Runs the command to its end; what it wrote is removed. Throws when it fails."""
     environment = dict(os.environ, PYTHONPATH=str(places.gguf_py), PYTHONPYCACHEPREFIX=str(places.pycache))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the peer may keep what it compiled
     os.sync()  # earlier outputs must not be written during this run
     with tempfile.TemporaryFile(dir=places.output.parent) as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
@@ -68,7 +76,7 @@ def run(command, places):
             tail = log.read().decode(errors="replace")[-2000:]
             raise SystemExit(f"{SCRIPT}: {shlex.join(command)}: exit code {process.returncode}\n{tail}")
     places.output.unlink(missing_ok=True)
-    return Usage(seconds, usage.ru_maxrss * 1024)
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def rows(places):
@@ -119,18 +127,17 @@ HEADINGS = ("ours", "peer", "ratio", "min", "max", "limit")
 
 
 def print_line(what, cells, verdict=""):
-    print(f"{what:<45}" + "".join(f"{cell:>10}" for cell in cells) + f"  {verdict}".rstrip(), flush=True)
+    print((f"{what:<45}" + "".join(f"{cell:>10}" for cell in cells) + f"  {verdict}").rstrip(), flush=True)
 
 
-def report(what, ours, peer, unit, limit):
+def report(what, ours, peer, unit, limit=None):
     """One line of the table; `ours` and `peer` are measured pair by pair."""
     ratios = [a / b for a, b in zip(ours, peer)]
     ratio = statistics.median(ratios)
-    cells = [f"{statistics.median(side):.3f} {unit}" if unit == "s" else f"{statistics.median(side):.1f} {unit}"
-             for side in (ours, peer)]
+    cells = [f"{statistics.median(side):.{3 if unit == 's' else 1}f} {unit}" for side in (ours, peer)]
     cells += [f"{number:.3f}" for number in (ratio, min(ratios), max(ratios))]
     verdict = "" if limit is None else "ok" if ratio <= limit else "OVER"
-    print_line(what, [*cells, "-" if limit is None else f"{limit:.4g}"], verdict)
+    print_line(what, [*cells, "" if limit is None else f"{limit:.4g}"], verdict)
 
 
 def measure(row, places, pairs):
@@ -139,11 +146,15 @@ def measure(row, places, pairs):
              "--format", "int4"], places)
     run(row.ours, places)
     run(row.peer, places)
-    measured = [(run(row.ours, places), run(row.peer, places)) for _ in range(pairs)]
-    ours, peer = zip(*measured)
-    report(row.what, [usage.seconds for usage in ours], [usage.seconds for usage in peer], "s", row.limit)
-    memory = [[usage.peak_bytes / 1e6 for usage in side] for side in (ours, peer)]
-    report("    peak memory", *memory, "MB", row.memory_limit)
+    ours, peer = zip(*[(run(row.ours, places), run(row.peer, places)) for _ in range(pairs)])
+
+    def both(value_of):
+        return [[value_of(usage) for usage in side] for side in (ours, peer)]
+
+    report(row.what, *both(lambda usage: usage.seconds), "s", row.limit)
+    report("    processor time", *both(lambda usage: max(usage.processor_seconds, 1e-3)), "s")
+    if row.memory_limit is not None:
+        report("    peak memory", *both(lambda usage: usage.peak_bytes / 1e6), "MB", row.memory_limit)
 
 
 def cmake_cache_entry(build, key):
@@ -161,7 +172,7 @@ def main():
     parser.add_argument("--threads", type=int, default=processors, help="for fakequant and llama-quantize (default: all)")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder")
     parser.add_argument("--fakequant", type=Path, help="another fakequant to measure (default: the one in the build folder)")
-    parser.add_argument("--folder", type=Path, help="scratch folder, 8 GB (default: bench-data in the build folder)")
+    parser.add_argument("--folder", type=Path, help="scratch folder, 10 GB (default: bench-data in the build folder)")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     options = parser.parse_args()
     if options.pairs < 1 or options.threads < 1:
@@ -170,6 +181,7 @@ def main():
     folder = options.folder or options.build / "bench-data"
     llama_quantize = options.build / "bin" / "llama-quantize"
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the scratch files go
     with tempfile.TemporaryDirectory(prefix="run-", dir=folder) as scratch:
         places = Places(
             fakequant=options.fakequant or options.build / "fakequant",
@@ -192,10 +204,15 @@ def main():
             parser.error(f"--only {options.only}: no such row; --list shows them")
         subprocess.run([sys.executable, str(ROOT / "bench" / "make-models.py"), str(folder), "--llama-quantize",
                         str(llama_quantize)], check=True, stdout=sys.stderr)
-        print(f"{options.threads} threads, {options.pairs} pairs; medians, ratio is ours / peer")
+        load = os.getloadavg()[0]
+        print(f"{options.threads} threads, {processors} processors, load {load:.1f} before we began; {options.pairs} pairs; "
+              "medians; ratio is ours / peer")
         print_line("", HEADINGS)
-        for row in chosen:
-            measure(row, places, options.pairs)
+        try:
+            for row in chosen:
+                measure(row, places, options.pairs)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 if __name__ == "__main__":

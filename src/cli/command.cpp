@@ -72,8 +72,9 @@ void check_json_target(const CommonOptions& common, const std::vector<std::strin
   }
 }
 
-void write_json(const CommonOptions& common, const nlohmann::ordered_json& result) {
+void write_json(const CommonOptions& common, const std::function<nlohmann::ordered_json()>& make_result) {
   if (common.json_path.empty()) return;
+  nlohmann::ordered_json result = make_result();
   std::string text = result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (common.json_path == "-") {
     bool written =

@@ -3,6 +3,7 @@
 // results leave the program.
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -53,9 +54,9 @@ Model open_model(const std::string& argument);
 // a folder that cannot be written. An existing JSON file may be replaced.
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others);
 
-// Writes the result to common.json_path when there is one: whole or not at all. Text that is not UTF-8 is
-// replaced.
-void write_json(const CommonOptions& common, const nlohmann::ordered_json& result);
+// Writes what `make_result` gives to common.json_path when there is one: whole or not at all. Text that is not
+// UTF-8 is replaced. Nothing is made when no JSON was asked for: of a big model it is big.
+void write_json(const CommonOptions& common, const std::function<nlohmann::ordered_json()>& make_result);
 
 // Prints "warning: ..." to standard error unless --quiet.
 void warn(const CommonOptions& common, const std::string& text);

@@ -330,7 +330,7 @@ int run(Options& options, const CommonOptions& common) {
     print_names("tensors only in B", comparison.only_in_b);
     print_metadata(comparison);
   }
-  write_json(common, json_of(options, comparison, rows, crossed));
+  write_json(common, [&] { return json_of(options, comparison, rows, crossed); });
   size_t shown = std::min<size_t>(crossed.size(), 10);
   for (size_t i = 0; i < shown; ++i) fmt::print(stderr, "limit crossed: {}\n", crossed[i]);
   if (shown < crossed.size()) fmt::print(stderr, "and {} more limits crossed\n", crossed.size() - shown);

@@ -153,7 +153,7 @@ int run(const std::string& name, const CommonOptions& common) {
     if (common.prints_text()) print_one(format);
     formats.push_back(json_of(format));
   }
-  write_json(common, {{"schema_version", kSchemaVersion}, {"formats", formats}});
+  write_json(common, [&] { return Json{{"schema_version", kSchemaVersion}, {"formats", formats}}; });
   return kDone;
 }
 

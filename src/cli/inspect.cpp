@@ -254,7 +254,7 @@ int run(const Options& options, const CommonOptions& common) {
     print_tensors(model, reports);
     print_summary(model, reports);
   }
-  write_json(common, json_of(model, sums, reports));
+  write_json(common, [&] { return json_of(model, sums, reports); });
   return kDone;
 }
 
@@ -262,7 +262,8 @@ int run(const Options& options, const CommonOptions& common) {
 
 std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`")->required();
+  app.add_option("-m,--model,MODEL", options->model, "GGUF file, any part of a split one, or `demo`")
+      ->required();
   add_selection_options(app, options->selection);
   app.add_flag("--grids", options->grids,
                "Also find block formats that the values are exactly on: integers, q4_0, q8_0, ... (slower)");

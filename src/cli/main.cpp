@@ -52,7 +52,7 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("FILE");
   app.add_option("-t,--threads", common.threads, "Threads to use; 0 is every processor")
       ->type_name("N")
-      ->check(CLI::Range(0, 4096));
+      ->check(CLI::Range(0, 1024));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,

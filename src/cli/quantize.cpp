@@ -261,6 +261,13 @@ Json json_header(const Job& job, bool dry_run) {
   return result;
 }
 
+Json json_of(const Job& job) {
+  Json json = json_header(job, true);
+  json["tensors"] = Json::array();
+  for (const PlannedTensor& planned : job.plan.tensors) json["tensors"].push_back(json_of(job, planned));
+  return json;
+}
+
 Json json_of(const Job& job, const RewriteResult& result) {
   Json json = json_header(job, false);
   json["tensors"] = Json::array();
@@ -313,10 +320,7 @@ int run(Options& options, const CommonOptions& common) {
       print_plan(job);
       print_sizes(job, true);
     }
-    Json json = json_header(job, true);
-    json["tensors"] = Json::array();
-    for (const PlannedTensor& planned : job.plan.tensors) json["tensors"].push_back(json_of(job, planned));
-    write_json(common, json);
+    write_json(common, [&] { return json_of(job); });
     return kDone;
   }
   if (common.prints_text() && common.verbose) print_plan(job);
@@ -327,7 +331,7 @@ int run(Options& options, const CommonOptions& common) {
     print_sizes(job, false);
   }
   warn_after(common, job, result);
-  write_json(common, json_of(job, result));
+  write_json(common, [&] { return json_of(job, result); });
   return kDone;
 }
 
@@ -349,7 +353,8 @@ constexpr const char* kExamples =
 
 std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "GGUF file, any part of a split one, or `demo`; only read")
+  app.add_option("-m,--model,MODEL", options->model,
+                 "GGUF file, any part of a split one, or `demo`; only read")
       ->required();
   app.add_option("OUT", options->output, "File to write; for a split model OUT-00001-of-0000N.gguf and so on")
       ->required();
