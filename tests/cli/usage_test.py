@@ -83,7 +83,7 @@ class WrongUsage(ProgramTest):
         self.assertIn("'ffn_nrom'", text)
 
     def test_what_is_missing_or_too_much(self):
-        for arguments, word in (((), "required"), (("inspect",), "MODEL"), (("compare", "demo"), "B"), (("quantize", "demo"), "OUT"),
+        for arguments, word in (((), "required"), (("inspect",), "odel"), (("compare", "demo"), "B"), (("quantize", "demo"), "OUT"),
                                 (("inspect", "demo", "more"), "more"), (("inspect", "demo", "--json"), "--json"),
                                 (("inspect", "demo", "-z"), "-z"), (("inspect", "demo", "-t", "x"), "threads"),
                                 (("inspect", "demo", "-t", "-1"), "threads"), (("compare", "demo", "demo", "--top", "-1"), "--top"),
