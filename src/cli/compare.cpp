@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/limit.h"
+#include "cli/measures.h"
 #include "cli/table.h"
 #include "select/roles.h"
 
@@ -79,31 +80,21 @@ bool differs(const TensorComparison& tensor) {
          tensor.a->type != tensor.b->type;
 }
 
-std::vector<std::string> measures(const Difference& d) {
-  return {percent(d.count == 0 ? 0 : static_cast<double>(d.changed_count) / static_cast<double>(d.count)),
-          number(d.max_abs),
-          number(d.mean_abs()),
-          number(d.max_rel),
-          number(d.mean_rel()),
-          number(d.rmse()),
-          number(d.snr_db()),
-          fmt::format("{:.8g}", d.cosine())};
+// The cells of one line: names, then measures; dashes for what could not be compared.
+std::vector<std::string> comparison_row(std::vector<std::string> row, const Difference& d, bool comparable) {
+  double share = d.count == 0 ? 0 : static_cast<double>(d.changed_count) / static_cast<double>(d.count);
+  row.push_back(comparable ? percent(share) : "-");
+  for (std::string& cell : measure_cells(d)) row.push_back(comparable ? std::move(cell) : "-");
+  return row;
 }
 
 void print_tensors(const Comparison& comparison, const Rows& rows, size_t most, bool equal_too) {
   using enum Table::Align;
-  Table table({{"tensor", left},
-               {"type", left},
-               {"changed", right},
-               {"max abs", right},
-               {"mean abs", right},
-               {"max rel", right},
-               {"mean rel", right},
-               {"RMSE", right},
-               {"SNR dB", right},
-               {"cosine", right},
-               {"W1", right},
-               {"KL(hist)", right}});
+  std::vector<Table::Column> columns{{"tensor", left}, {"type", left}, {"changed", right}};
+  for (Table::Column& column : measure_columns()) columns.push_back(std::move(column));
+  columns.push_back({"W1", right});
+  columns.push_back({"KL(hist)", right});
+  Table table(columns);
   size_t shown = 0;
   size_t listed = 0;
   for (const TensorComparison* tensor : rows) {
@@ -113,18 +104,15 @@ void print_tensors(const Comparison& comparison, const Rows& rows, size_t most, 
     ++shown;
     std::string type(name_of(tensor->a->type));
     if (tensor->b->type != tensor->a->type) type += fmt::format(" / {}", name_of(tensor->b->type));
-    std::vector<std::string> row{printable(tensor->a->name), type};
-    std::vector<std::string> cells = measures(tensor->difference);
-    if (!tensor->incomparable.empty()) cells.assign(cells.size(), "-");
-    row.insert(row.end(), cells.begin(), cells.end());
-    row.push_back(tensor->incomparable.empty() ? number(tensor->wasserstein1) : "-");
-    row.push_back(tensor->incomparable.empty() ? number(tensor->histogram_kl_nats) : "-");
+    bool comparable = tensor->incomparable.empty();
+    std::vector<std::string> row =
+        comparison_row({printable(tensor->a->name), type}, tensor->difference, comparable);
+    row.push_back(comparable ? number(tensor->wasserstein1) : "-");
+    row.push_back(comparable ? number(tensor->histogram_kl_nats) : "-");
     table.add(std::move(row));
   }
   if (listed == 0) return;
-  std::vector<std::string> total{"all compared", ""};
-  std::vector<std::string> cells = measures(comparison.total);
-  total.insert(total.end(), cells.begin(), cells.end());
+  std::vector<std::string> total = comparison_row({"all compared", ""}, comparison.total, true);
   total.insert(total.end(), {"", ""});
   table.add_rule();
   table.add(std::move(total));

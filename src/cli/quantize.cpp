@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/measures.h"
 #include "cli/selection.h"
 #include "cli/table.h"
 #include "formats/catalog.h"
@@ -164,44 +165,34 @@ void print_unchanged(const Job& job, const RewriteResult& result) {
   if (all_equal) fmt::print("Nothing changed: the output is equal to the input byte for byte.\n");
 }
 
-std::vector<std::string> difference_cells(const Difference& d) {
-  return {format_count(d.changed_count),
-          number(d.max_abs),
-          number(d.mean_abs()),
-          number(d.max_rel),
-          number(d.mean_rel()),
-          number(d.rmse()),
-          number(d.snr_db()),
-          fmt::format("{:.8g}", d.cosine()),
-          format_count(d.new_nonfinite)};
+// The cells of one line: names, then measures.
+std::vector<std::string> result_row(std::vector<std::string> row, const Difference& difference,
+                                    double store_max_abs) {
+  row.push_back(format_count(difference.changed_count));
+  for (std::string& cell : measure_cells(difference)) row.push_back(std::move(cell));
+  row.push_back(format_count(difference.new_nonfinite));
+  row.push_back(number(store_max_abs));
+  return row;
 }
 
 void print_results(const Job& job, const RewriteResult& result) {
   using enum Table::Align;
-  std::vector<Table::Column> columns{{"tensor", left}, {"stored as", left}, {"format", left}};
-  for (const char* measure :
-       {"changed", "max abs", "mean abs", "max rel", "mean rel", "RMSE", "SNR dB", "cosine", "new NaN/Inf"}) {
-    columns.push_back({measure, right});
-  }
+  std::vector<Table::Column> columns{
+      {"tensor", left}, {"stored as", left}, {"format", left}, {"changed", right}};
+  for (Table::Column& column : measure_columns()) columns.push_back(std::move(column));
+  columns.push_back({"new NaN/Inf", right});
   columns.push_back({"by storing", right});
   Table table(columns);
   double store_max_abs = 0;
   for (const TensorResult& tensor : result.tensors) {
     const PlannedTensor& planned = job.plan.tensors[tensor.plan_index];
-    std::vector<std::string> row{printable(job.info(planned).name),
-                                 type_change(tensor.type_before, tensor.type_after), planned.format.name};
-    std::vector<std::string> cells = difference_cells(tensor.difference);
-    row.insert(row.end(), cells.begin(), cells.end());
-    row.push_back(number(tensor.store_max_abs));
+    table.add(result_row({printable(job.info(planned).name),
+                          type_change(tensor.type_before, tensor.type_after), planned.format.name},
+                         tensor.difference, tensor.store_max_abs));
     store_max_abs = std::max(store_max_abs, tensor.store_max_abs);
-    table.add(std::move(row));
   }
-  std::vector<std::string> total{"total", "", ""};
-  std::vector<std::string> cells = difference_cells(result.total);
-  total.insert(total.end(), cells.begin(), cells.end());
-  total.push_back(number(store_max_abs));
   table.add_rule();
-  table.add(std::move(total));
+  table.add(result_row({"total", "", ""}, result.total, store_max_abs));
   fmt::print("{}\n", table.text(terminal_styles()));
 }
 

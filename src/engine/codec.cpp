@@ -54,23 +54,6 @@ FQ_VECTORIZED uint32_t largest_magnitude(const float* values, size_t count) {
   return largest;
 }
 
-// ggml's quantizers of these types search a grid by sums of weighted cubes; where the sums overflow F32 they
-// abort.
-bool searches_a_grid(TensorType type) {
-  switch (type) {
-    case TensorType::IQ1_S:
-    case TensorType::IQ1_M:
-    case TensorType::IQ2_XXS:
-    case TensorType::IQ2_XS:
-    case TensorType::IQ2_S:
-    case TensorType::IQ3_XXS:
-    case TensorType::IQ3_S:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Refuses what would make ggml abort or store numbers for values that are none.
 void check_quantizable(TensorType type, std::span<const float> values, std::span<const float> importance) {
   uint32_t largest = largest_magnitude(values.data(), values.size());
@@ -117,6 +100,22 @@ bool uses_importance(TensorType type) {
       return false;
     default:
       return facts_of(type).type_class == TypeClass::quantized;
+  }
+}
+
+// abort.
+bool searches_a_grid(TensorType type) {
+  switch (type) {
+    case TensorType::IQ1_S:
+    case TensorType::IQ1_M:
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ3_S:
+      return true;
+    default:
+      return false;
   }
 }
 

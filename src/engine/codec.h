@@ -24,6 +24,10 @@ bool needs_importance(TensorType type);
 // Whether ggml looks at an importance matrix for this type at all.
 bool uses_importance(TensorType type);
 
+// Whether ggml finds codes of this type by searching a large grid (iq1, iq2 and iq3): slow, by sums of weighted
+// cubes.
+bool searches_a_grid(TensorType type);
+
 // Restores the values of whole blocks.
 //
 //   bytes   a multiple of the type's block; values.size() is the number of values in them (checked)

@@ -6,27 +6,18 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "base/text.h"
 
 namespace fakequant {
 namespace {
 
-std::vector<float> read_golden(const std::string& name) {
-  std::ifstream file(std::string(FAKEQUANT_SOURCE_DIR) + "/tests/golden/" + name,
-                     std::ios::binary | std::ios::ate);
-  EXPECT_TRUE(file.good()) << name;
-  std::vector<float> values(static_cast<size_t>(file.tellg()) / sizeof(float));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(values.data()),
-            static_cast<std::streamsize>(values.size() * sizeof(float)));
-  return values;
-}
+using base_testing::read_golden;
 
 std::vector<float> normal_values(size_t count, unsigned seed) {
   std::mt19937 random(seed);
@@ -115,8 +106,8 @@ struct GoldenGgml {
 class GoldenGgmlTypes : public testing::TestWithParam<GoldenGgml> {};
 
 TEST_P(GoldenGgmlTypes, RoundTripIsBitEqual) {
-  std::vector<float> values = read_golden("mx_in.f32");
-  std::vector<float> wanted = read_golden(GetParam().file);
+  std::vector<float> values = read_golden<float>("mx_in.f32");
+  std::vector<float> wanted = read_golden<float>(GetParam().file);
   ASSERT_EQ(values.size(), wanted.size());
   for (size_t first = 0; first < values.size(); first += 32) {
     std::vector<float> block(values.begin() + static_cast<std::ptrdiff_t>(first),

@@ -5,33 +5,23 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <random>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "formats/catalog.h"
 
 namespace fakequant {
 namespace {
+
+using base_testing::read_golden;
 
 float from_bits(uint32_t bits) {
   return std::bit_cast<float>(bits);
 }
 uint32_t to_bits(float value) {
   return std::bit_cast<uint32_t>(value);
-}
-
-template <typename T>
-std::vector<T> read_golden(const std::string& name) {
-  std::string path = std::string(FAKEQUANT_SOURCE_DIR) + "/tests/golden/" + name;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  EXPECT_TRUE(file.good()) << path;
-  std::vector<T> values(static_cast<size_t>(file.tellg()) / sizeof(T));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
-  EXPECT_FALSE(values.empty()) << path;
-  return values;
 }
 
 // NaN by class, as the golden README asks.

@@ -208,23 +208,6 @@ bool requantizes_exactly(const TensorView& view, const Format& format) {
                      });
 }
 
-// ggml's types whose quantizers are fast and likely to find their own codes again; those that search large
-// grids are neither.
-bool worth_requantizing(TensorType type) {
-  switch (type) {
-    case TensorType::IQ3_S:
-    case TensorType::IQ3_XXS:
-    case TensorType::IQ2_S:
-    case TensorType::IQ2_XS:
-    case TensorType::IQ2_XXS:
-    case TensorType::IQ1_M:
-    case TensorType::IQ1_S:
-      return false;
-    default:
-      return true;
-  }
-}
-
 std::vector<CodeGrid> integer_grids(int64_t row_length) {
   std::vector<CodeGrid> grids;
   for (int bits = 2; bits <= 8; ++bits) {
@@ -296,8 +279,7 @@ std::vector<std::string> exact_grids(const TensorView& view) {
   }
   for (const CatalogEntry& entry : catalog()) {
     const auto* type = std::get_if<TensorType>(&entry.format.kind);
-    if (type == nullptr || !worth_requantizing(*type) || !misfit(entry.format, info.row_length).empty())
-      continue;
+    if (type == nullptr || searches_a_grid(*type) || !misfit(entry.format, info.row_length).empty()) continue;
     std::optional<CodeGrid> grid = ggml_code_grid(entry.format);
     if (grid ? blocks_are_exact(*grid, view) : requantizes_exactly(view, entry.format)) add(entry.format);
   }
