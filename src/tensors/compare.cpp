@@ -19,8 +19,8 @@ namespace {
 
 // A few per thousand of a big tensor say as much about its distribution as all of it, and sorting and
 // counting cost more than all other measures together.
-constexpr int64_t kSampleValues = 16384;
-constexpr int64_t kHistogramValues = int64_t{1} << 20;
+constexpr int64_t kSampleValues = 8192;
+constexpr int64_t kHistogramValues = int64_t{1} << 18;
 constexpr int64_t kHistogramRun = 1024;  // sampled together
 
 // Both tensors cut at the same values.

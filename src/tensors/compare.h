@@ -18,12 +18,12 @@ struct TensorComparison {
   std::string incomparable;  // why values were not compared (shapes differ, an internal type), or ""
   bool same_bytes = false;
   Difference difference;  // b against a
-  uint64_t histogram_values = 0;  // in the histograms: all up to 2^20, else an even sample of about that many
+  uint64_t histogram_values = 0;  // in the histograms: all up to 2^18, else an even sample of about that many
   std::vector<HistogramBin> values_a;  // from the first to the last bin that is not empty
   std::vector<HistogramBin> values_b;
   std::vector<HistogramBin> differences;  // of |a - b|
   double wasserstein1 = 0;                // between the values of a and of b, in the tensor's own unit
-  uint64_t wasserstein1_samples = 0;      // all values up to 16,384, else an even sample of about that many
+  uint64_t wasserstein1_samples = 0;      // all values up to 8,192, else an even sample of about that many
   double histogram_kl_nats = 0;           // KL(a || b) of the two value histograms
 };
 

@@ -106,10 +106,10 @@ TEST(Compare, BigTensorsAreSampledEvenlyButMeasuredWhole) {
   }
   const TensorComparison& x = all[0].tensors[0];
   EXPECT_EQ(x.difference.count, kCount);
-  EXPECT_GE(x.histogram_values, uint64_t{1} << 20);
-  EXPECT_LT(x.histogram_values, kCount / 2);
-  EXPECT_LE(x.wasserstein1_samples, 16384u);
-  EXPECT_GE(x.wasserstein1_samples, 8192u);
+  EXPECT_GE(x.histogram_values, uint64_t{1} << 18);
+  EXPECT_LT(x.histogram_values, kCount / 8);
+  EXPECT_LE(x.wasserstein1_samples, 8192u);
+  EXPECT_GE(x.wasserstein1_samples, 4096u);
   // Scaling a normal distribution by 1.5 moves it by 0.5 x E|x| = 0.5 x 0.02 x sqrt(2 / pi); the sample's
   // error is some percent.
   EXPECT_NEAR(x.wasserstein1, 0.5 * 0.02 * std::sqrt(2 / 3.14159265), 4e-4);
