@@ -73,6 +73,24 @@ std::string counted(uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
 }
 
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 4;
+  if (names.size() <= kShown) return join(names, ", ");
+  std::vector<std::string> first(names.begin(), names.begin() + kShown - 1);
+  return fmt::format("{} and {} more", join(first, ", "), names.size() - first.size());
+}
+
+std::string shell_quoted(std::string_view text) {
+  auto plain = [](char c) {
+    bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return letter_or_digit || std::string_view(",._/-=+:@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return std::string(text);
+  std::string result = "'";
+  for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
 namespace {
 
 // Length in bytes of the well-formed UTF-8 sequence at the start of `text`, or 0.

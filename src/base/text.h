@@ -29,6 +29,12 @@ std::string format_count(uint64_t count);
 // A count with its noun: "1 tensor", "1,200 tensors".
 std::string counted(uint64_t count, std::string_view noun);
 
+// The first of some names: "a, b, c", of more than four "a, b, c and 7 more"; "" for none.
+std::string some_of(const std::vector<std::string>& names);
+
+// Text as one word of a shell command: in single quotes unless letters, digits and ,._/-=+:@% make it up.
+std::string shell_quoted(std::string_view text);
+
 // Text from a file made safe for a terminal: control characters and bytes that are not UTF-8 become \xNN.
 std::string printable(std::string_view text);
 

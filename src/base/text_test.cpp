@@ -27,6 +27,19 @@ TEST(Counted, AgreesInNumber) {
   EXPECT_EQ(counted(1200, "zero"), "1,200 zeros");
 }
 
+TEST(SomeOf, NamesTheFirstAndCountsTheRest) {
+  EXPECT_EQ(some_of({}), "");
+  EXPECT_EQ(some_of({"a", "b", "c", "d"}), "a, b, c, d");
+  EXPECT_EQ(some_of({"a", "b", "c", "d", "e"}), "a, b, c and 2 more");
+}
+
+TEST(ShellQuoted, QuotesWhatAShellWouldSplitOrExpand) {
+  EXPECT_EQ(shell_quoted("dir/a-1.gguf"), "dir/a-1.gguf");
+  EXPECT_EQ(shell_quoted("a b"), "'a b'");
+  EXPECT_EQ(shell_quoted("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_quoted(""), "''");
+}
+
 TEST(ParseUnsigned, TakesWholeNumbersOnly) {
   uint64_t value = 0;
   EXPECT_TRUE(parse_unsigned("18446744073709551615", value));

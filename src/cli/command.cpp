@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/codec.h"
 #include "gguf/pending_file.h"
 
@@ -28,6 +29,15 @@ std::vector<std::string> data_folders() {
   return folders;
 }
 
+// The absolute path of a file that may not exist, with links resolved.
+std::filesystem::path place_of(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error) return path;
+  std::filesystem::path canonical = std::filesystem::weakly_canonical(absolute, error);
+  return error ? absolute.lexically_normal() : canonical;
+}
+
 }  // namespace
 
 const std::vector<Command>& commands() {
@@ -42,6 +52,16 @@ const std::vector<Command>& commands() {
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;
+}
+
+void add_epsilon_option(CLI::App& app, double& epsilon, const std::string& formula) {
+  auto read = [&epsilon](const std::string& text) {
+    if (!parse_double(text, epsilon) || epsilon <= 0) {
+      throw UsageError("--epsilon: found '{}', wanted a finite number above 0", printable(text));
+    }
+  };
+  app.add_option_function<std::string>("--epsilon", read, "Relative error is " + formula + "; default 1e-12")
+      ->type_name("X");
 }
 
 std::string model_path(const std::string& argument) {
@@ -64,10 +84,10 @@ Model open_model(const std::string& argument) {
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others) {
   if (common.json_path.empty() || common.json_path == "-") return;
   check_output(common.json_path, others, true, 0);
+  // An output does not exist yet: it is known by its place alone.
   for (const std::string& other : others) {
-    if (std::filesystem::path(other).lexically_normal() ==
-        std::filesystem::path(common.json_path).lexically_normal()) {
-      throw Error("--json {}: is also a model of this command", common.json_path);
+    if (place_of(other) == place_of(common.json_path)) {
+      throw Error("--json {}: is also a model of this command", printable(common.json_path));
     }
   }
 }

@@ -44,6 +44,9 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common);
 std::function<int()> add_compare(CLI::App& app, CommonOptions& common);
 std::function<int()> add_generate(CLI::App& app, CommonOptions& common);
 
+// Adds --epsilon; `formula` is the relative error in the command's own words. Accepts finite numbers above 0.
+void add_epsilon_option(CLI::App& app, double& epsilon, const std::string& formula);
+
 // The path that a MODEL argument means: the installed demo model for "demo", else the argument itself.
 std::string model_path(const std::string& argument);
 
@@ -54,8 +57,8 @@ Model open_model(const std::string& argument);
 // a folder that cannot be written. An existing JSON file may be replaced.
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others);
 
-// Writes what `make_result` gives to common.json_path when there is one: whole or not at all. Text that is not
-// UTF-8 is replaced. Nothing is made when no JSON was asked for: of a big model it is big.
+// Writes what `make_result` gives to common.json_path when there is one: whole or not at all. Text that is
+// not UTF-8 is replaced. Nothing is made when no JSON was asked for: of a big model it is big.
 void write_json(const CommonOptions& common, const std::function<nlohmann::ordered_json()>& make_result);
 
 // Prints "warning: ..." to standard error unless --quiet.

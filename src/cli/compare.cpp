@@ -16,6 +16,7 @@
 #include "cli/limit.h"
 #include "cli/measures.h"
 #include "cli/table.h"
+#include "engine/codec.h"
 #include "select/roles.h"
 
 namespace fakequant::cli {
@@ -225,8 +226,18 @@ void print_summary(const Comparison& comparison) {
     if (!tensor.incomparable.empty())
       fmt::print("Not compared: {}: {}.\n", printable(tensor.a->name), tensor.incomparable);
   }
-  if (incomparable == 0 && comparison.total.changed_count == 0 && comparison.only_in_a.empty() &&
-      comparison.only_in_b.empty()) {
+  std::vector<std::string> equal_as_f32;
+  for (const TensorComparison& tensor : comparison.tensors) {
+    bool exact = decodes_exactly(tensor.a->type) && decodes_exactly(tensor.b->type);
+    bool same = tensor.incomparable.empty() && tensor.difference.changed_count == 0;
+    if (same && !exact && !tensor.same_bytes) equal_as_f32.push_back(printable(tensor.a->name));
+  }
+  if (!equal_as_f32.empty()) {
+    fmt::print("Equal as F32, in which values of their type are compared, though their bytes differ: {}.\n",
+               join(equal_as_f32, ", "));
+  }
+  bool all_equal = incomparable == 0 && comparison.total.changed_count == 0 && equal_as_f32.empty();
+  if (all_equal && comparison.only_in_a.empty() && comparison.only_in_b.empty()) {
     fmt::print("The models hold the same values.\n");
   }
 }
@@ -239,8 +250,14 @@ Json json_of(const TensorComparison& tensor) {
               {"type_after", name_of(tensor.b->type)},
               {"shape", tensor.a->shape},
               {"incomparable", tensor.incomparable.empty() ? Json(nullptr) : Json(tensor.incomparable)}};
-  if (!tensor.incomparable.empty()) return result;
-  result.update(difference_json(tensor.difference));
+  // Keys are there for every tensor: of one that was not compared they are null.
+  Json measures = difference_json(tensor.difference);
+  for (auto& [key, value] : measures.items())
+    result[key] = tensor.incomparable.empty() ? value : Json(nullptr);
+  if (!tensor.incomparable.empty()) {
+    result["store_max_abs"] = nullptr;
+    return result;
+  }
   result["store_max_abs"] = nullptr;
   result["same_bytes"] = tensor.same_bytes;
   result["wasserstein1"] = json_number(tensor.wasserstein1);
@@ -275,6 +292,18 @@ Json json_of(const Options& options, const Comparison& comparison, const Rows& r
   return result;
 }
 
+// What is not comparable cannot be within a limit.
+std::vector<std::string> uncompared(const Comparison& comparison) {
+  std::vector<std::string> names;
+  for (const TensorComparison& tensor : comparison.tensors) {
+    if (!tensor.incomparable.empty())
+      names.push_back(fmt::format("{}: not compared: {}", printable(tensor.a->name), tensor.incomparable));
+  }
+  for (const std::string& name : comparison.only_in_a) names.push_back(printable(name) + ": only in A");
+  for (const std::string& name : comparison.only_in_b) names.push_back(printable(name) + ": only in B");
+  return names;
+}
+
 std::vector<std::string> crossed_limits(const Comparison& comparison, const std::vector<Limit>& limits) {
   std::vector<std::string> crossed;
   for (const Limit& limit : limits) {
@@ -288,6 +317,8 @@ std::vector<std::string> crossed_limits(const Comparison& comparison, const std:
                                     number(limit.measured(comparison.total))));
     }
   }
+  if (limits.empty()) return crossed;
+  for (std::string& name : uncompared(comparison)) crossed.push_back(std::move(name));
   return crossed;
 }
 
@@ -301,9 +332,12 @@ int run(Options& options, const CommonOptions& common) {
   for (const std::string& text : options.fail_if) limits.push_back(Limit::parse(text));
   Model a = open_model(options.a);
   Model b = open_model(options.b);
-  check_json_target(common, {a.path(), b.path()});
+  std::vector<std::string> inputs = a.paths();
+  for (const std::string& path : b.paths()) inputs.push_back(path);
+  check_json_target(common, inputs);
   if (options.focus_layer >= 0) options.compare.layer = options.focus_layer;
   options.compare.progress = common.progress();
+  options.compare.keep_histograms = !common.json_path.empty();
   Comparison comparison = compare(a, b, options.compare);
   Rows rows = sorted_rows(comparison, options.sort);
   std::vector<std::string> crossed = crossed_limits(comparison, limits);
@@ -345,14 +379,11 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
          "Exit with 3 when this is true of a tensor or of all together, as in max_rel>0.01; measures: " +
              Limit::metric_names())
       ->type_name("LIMIT");
-  app.add_option("--epsilon", options->compare.epsilon,
-                 "Relative error is |a - b| / (|a| + epsilon); default 1e-12")
-      ->type_name("X")
-      ->check(CLI::PositiveNumber);
+  add_epsilon_option(app, options->compare.epsilon, "|a - b| / (|a| + epsilon)");
   app.footer(
       "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in "
       "nats.\n"
-      "Both, and the histograms, are of an even sample in big tensors (--json says of how many values); all "
+      "Both, and the histograms, are of a sample in big tensors (--json says of how many values); all "
       "other measures are of\n"
       "every value.\n"
       "Tensors of different types are compared by value. Tensors that hold the same values are listed with "

@@ -21,13 +21,25 @@ std::string bits_text(const Format& format) {
   if (const auto* type = std::get_if<TensorType>(&format.kind))
     return fmt::format("{:g}", bits_per_weight(*type));
   const auto& block = std::get<BlockFormat>(format.kind);
-  BitsPerWeight per_block = stored_bits(format, 4096, 4096);
-  if (block.extent == ScaleExtent::none) return fmt::format("{:g}", per_block.value());
-  const auto& grid = std::get<IntegerGrid>(block.grid);
-  uint64_t overhead = per_block.bits - per_block.weights * static_cast<uint64_t>(grid.bits);
-  if (block.extent == ScaleExtent::group) return fmt::format("{:g}", per_block.value());
-  return fmt::format("{} + {} per {}", grid.bits, overhead,
+  // One block, whatever its length.
+  int64_t length = block.extent == ScaleExtent::group ? block.group_values : 1;
+  BitsPerWeight one = stored_bits(format, length, length);
+  if (block.extent == ScaleExtent::none || block.extent == ScaleExtent::group)
+    return fmt::format("{:.6g}", one.value());
+  uint64_t code_bits = static_cast<uint64_t>(std::get<IntegerGrid>(block.grid).bits);
+  return fmt::format("{} + {} per {}", code_bits, one.bits - code_bits,
                      block.extent == ScaleExtent::row ? "row" : "tensor");
+}
+
+// The exact ratio where it does not depend on the tensor's shape.
+Json bits_json(const Format& format) {
+  const auto* block = std::get_if<BlockFormat>(&format.kind);
+  if (block != nullptr && (block->extent == ScaleExtent::row || block->extent == ScaleExtent::tensor))
+    return nullptr;
+  int64_t length = block == nullptr ? facts_of(std::get<TensorType>(format.kind)).block_values
+                   : block->extent == ScaleExtent::group ? block->group_values
+                                                         : 1;
+  return stored_bits(format, length, length).value();
 }
 
 std::string block_text(const Format& format) {
@@ -79,16 +91,27 @@ void print_float_grid(const FloatGrid& grid) {
   fmt::print("  smallest normal   {} (2^{})\n", grid.min_normal(), grid.min_exponent());
   fmt::print("  smallest value    {} (2^{})\n", grid.min_subnormal(), grid.min_subnormal_exponent());
   fmt::print("  relative step     2^-{}\n", grid.mantissa_bits);
-  fmt::print("  has               {}\n", grid.has_infinity() ? "Inf, NaN, -0, subnormals" : "-0, subnormals");
+  std::vector<std::string> specials;
+  if (grid.has_infinity()) specials.emplace_back("Inf");
+  if (grid.has_nan()) specials.emplace_back("NaN");
+  if (grid.kind != FloatKind::fnuz) specials.emplace_back("-0");
+  specials.emplace_back("subnormals");
+  fmt::print("  has               {}\n", join(specials, ", "));
 }
 
 void print_integer_grid(const IntegerGrid& grid) {
   int half = (1 << (grid.bits - 1)) - 1;
-  const char* scheme = grid.scheme == IntegerScheme::restricted ? "restricted"
-                       : grid.scheme == IntegerScheme::full     ? "full"
-                                                                : "asym";
-  int lowest = grid.scheme == IntegerScheme::restricted ? -half : -half - 1;
-  fmt::print("  codes             {} to {} ({})\n", lowest, half, scheme);
+  switch (grid.scheme) {
+    case IntegerScheme::restricted:
+      fmt::print("  codes             -{} to {} (restricted)\n", half, half);
+      break;
+    case IntegerScheme::full:
+      fmt::print("  codes             -{} to {} (full)\n", half + 1, half);
+      break;
+    case IntegerScheme::asym:
+      fmt::print("  codes             0 to {}, and a zero point in the same range (asym)\n", 2 * half + 1);
+      break;
+  }
 }
 
 void print_one(const Format& format) {
@@ -117,12 +140,12 @@ Json json_of(const Format& format) {
   const char* family = entry.family == FormatFamily::scalar    ? "scalar"
                        : entry.family == FormatFamily::integer ? "integer"
                                                                : "ggml";
-  BitsPerWeight bits = stored_bits(format, 4096, 4096 * 4096);
   Json result{{"name", entry.name},
               {"full_name", format.name},
               {"family", family},
               {"summary", entry.summary},
-              {"bits_per_weight_4096x4096", bits.value()},
+              {"bits_per_weight", bits_json(format)},
+              {"bits", bits_text(format)},
               {"block", block_text(format)},
               {"importance_matrix", importance_text(format)},
               {"note", entry.note},

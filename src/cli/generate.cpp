@@ -94,17 +94,10 @@ void print_bash(const CLI::App& root) {
       names, cases);
 }
 
-// Single quotes inside a single-quoted shell word.
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 void print_zsh(const CLI::App& root) {
   fmt::print("#compdef fakequant\n_fakequant() {{\n  local -a commands\n  commands=(\n");
   for (const CLI::App* command : visible_commands(root)) {
-    fmt::print("    {}\n", quoted(command->get_name() + ":" + command->get_description()));
+    fmt::print("    {}\n", shell_quoted(command->get_name() + ":" + command->get_description()));
   }
   fmt::print(
       "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case "
@@ -115,7 +108,7 @@ void print_zsh(const CLI::App& root) {
       std::string description;
       for (char c : option->get_description()) description += c == '[' || c == ']' || c == ':' ? ' ' : c;
       for (const std::string& word : words_of(*option))
-        fmt::print(" \\\n        {}", quoted(word + "[" + description + "]"));
+        fmt::print(" \\\n        {}", shell_quoted(word + "[" + description + "]"));
     }
     fmt::print(" \\\n        '*:file:_files'\n      ;;\n");
   }
@@ -125,12 +118,12 @@ void print_zsh(const CLI::App& root) {
 void print_fish(const CLI::App& root) {
   for (const CLI::App* command : visible_commands(root)) {
     fmt::print("complete -c fakequant -n __fish_use_subcommand -a {} -d {}\n", command->get_name(),
-               quoted(command->get_description()));
+               shell_quoted(command->get_description()));
     for (const CLI::Option* option : named_options(*command)) {
       for (const std::string& name : option->get_lnames()) {
         fmt::print("complete -c fakequant -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n",
                    command->get_name(), name, takes_value(*option) ? " -r" : "",
-                   quoted(option->get_description()));
+                   shell_quoted(option->get_description()));
       }
     }
   }

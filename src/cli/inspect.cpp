@@ -13,6 +13,7 @@
 #include "cli/json.h"
 #include "cli/selection.h"
 #include "cli/table.h"
+#include "engine/codec.h"
 
 namespace fakequant::cli {
 
@@ -82,7 +83,7 @@ void print_metadata(const Model& model) {
 }
 
 // What a reader should know of the values beyond the columns; only what there is.
-std::string remarks_on(const TensorReport& report) {
+std::string remarks_on(const TensorInfo& info, const TensorReport& report) {
   const ValueStatistics& s = report.facts->statistics;
   std::vector<std::string> remarks;
   auto add = [&](uint64_t count, const char* what) {
@@ -95,10 +96,16 @@ std::string remarks_on(const TensorReport& report) {
   add(s.subnormal_count, "subnormal");
   if (s.below_f16_normal_count > 0)
     remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
+  if (!decodes_exactly(info.type)) remarks.push_back("read as F32");
   if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0]);
   if (report.grids.size() > 1)
     remarks.push_back(fmt::format("exactly on {} and {} more", report.grids[0], report.grids.size() - 1));
   return join(remarks, "; ");
+}
+
+std::string distinct_text(const TensorInfo& info, const TensorReport& report) {
+  if (report.facts->distinct_count) return format_count(*report.facts->distinct_count);
+  return decodes_exactly(info.type) ? ">65,536" : "-";
 }
 
 void print_tensors(const Model& model, const std::vector<TensorReport>& reports) {
@@ -130,11 +137,11 @@ void print_tensors(const Model& model, const std::vector<TensorReport>& reports)
         return std::isnan(value) ? std::string("-") : fmt::format("{:.4g}", value);
       };
       row.push_back(info.type == TensorType::F32 ? percent(s.low16_zero_fraction()) : "");
-      row.push_back(report.facts->distinct_count ? format_count(*report.facts->distinct_count) : ">65,536");
+      row.push_back(distinct_text(info, report));
       for (double value : {s.min(), s.max(), s.mean(), s.standard_deviation(), s.kurtosis()})
         row.push_back(short_number(value));
       row.push_back(std::isnan(s.largest_outlier()) ? "-" : fmt::format("{:.1f} std", s.largest_outlier()));
-      row.push_back(remarks_on(report));
+      row.push_back(remarks_on(info, report));
     }
     table.add(std::move(row));
   }
@@ -146,40 +153,45 @@ bool is_narrower(const TensorInfo& info, const TensorReport& report) {
   bool half = info.type == TensorType::F16 || info.type == TensorType::BF16;
   if (info.type != TensorType::F32 && !half) return false;
   EffectivePrecision precision = report.facts->precision;
-  if (info.type == TensorType::F32)
-    return precision != EffectivePrecision::f32 && precision != EffectivePrecision::tf32;
+  if (info.type == TensorType::F32) return precision != EffectivePrecision::f32;
   return precision < EffectivePrecision::bf16;
 }
 
-void print_summary(const Model& model, const std::vector<TensorReport>& reports) {
-  std::map<std::string, std::vector<std::string>> wider;  // "F32 tensors hold bf16" -> names
+// The command that narrows what was looked at.
+std::string narrow_command(const Model& model, const SelectionOptions& selection) {
+  std::string tensors = selection.tensors.empty() ? "matrices" : selection.tensors;
+  std::string layers = selection.layers.empty() ? "" : " --layers " + shell_quoted(selection.layers);
+  return fmt::format("fakequant quantize {} OUT.gguf --tensors {}{} --format f32 --store narrow",
+                     shell_quoted(model.path()), shell_quoted(tensors), layers);
+}
+
+void print_summary(const Model& model, const SelectionOptions& selection,
+                   const std::vector<TensorReport>& reports) {
+  std::map<std::string, std::vector<std::string>> wider;  // "F32 in name and bf16 in fact" -> names
   uint64_t saved = 0;
   size_t narrow_count = 0;
   for (const TensorReport& report : reports) {
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
-    std::string fact = !report.grids.empty()       ? report.grids[0]
-                       : is_narrower(info, report) ? report.effective_precision
-                                                   : "";
-    if (!fact.empty())
+    std::string fact;
+    if (is_narrower(info, report)) fact = report.effective_precision;
+    if (!report.grids.empty()) fact = report.grids[0];
+    if (!fact.empty()) {
       wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(
           printable(info.name));
+    }
     saved += report.narrow_saves_bytes;
     narrow_count += report.narrow_type ? 1 : 0;
   }
   fmt::print("\n");
   if (wider.empty()) fmt::print("Every tensor needs the precision of its type.\n");
   for (const auto& [what, names] : wider) {
-    size_t shown = std::min<size_t>(names.size(), 4);
-    std::string list = join({names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown)}, ", ");
-    fmt::print("{} {} {}: {}{}.\n", format_count(names.size()),
-               names.size() == 1 ? "tensor is" : "tensors are", what, list,
-               shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
+    fmt::print("{} {} {}: {}.\n", counted(names.size(), "tensor"), names.size() == 1 ? "is" : "are", what,
+               some_of(names));
   }
   if (narrow_count > 0) {
-    fmt::print(
-        "A lossless narrowing of {} {} saves {}:\n  fakequant quantize {} OUT.gguf --tensors matrices "
-        "--format f32 --store narrow\n",
-        narrow_count, narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved), model.path());
+    fmt::print("A lossless narrowing of {} {} saves {}:\n  {}\n", narrow_count,
+               narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved),
+               narrow_command(model, selection));
   } else {
     fmt::print("A lossless narrowing (--store narrow) would save nothing: no F32 matrix fits F16 or BF16.\n");
   }
@@ -194,24 +206,25 @@ Json json_of(const Model& model, const TensorReport& report) {
               {"bytes", info.data_bytes},
               {"offset", info.data_offset},
               {"effective_precision", report.effective_precision}};
-  if (!report.facts) return tensor;
-  const ValueStatistics& s = report.facts->statistics;
-  tensor["low16_zero_fraction"] =
-      info.type == TensorType::F32 ? json_number(s.low16_zero_fraction()) : Json(nullptr);
-  tensor["distinct_count"] =
-      report.facts->distinct_count ? Json(*report.facts->distinct_count) : Json(nullptr);
-  tensor["min"] = json_number(s.min());
-  tensor["max"] = json_number(s.max());
-  tensor["mean"] = json_number(s.mean());
-  tensor["std"] = json_number(s.standard_deviation());
-  tensor["kurtosis"] = json_number(s.kurtosis());
-  tensor["largest_outlier_std"] = json_number(s.largest_outlier());
-  tensor["zero_count"] = s.zero_count;
-  tensor["subnormal_count"] = s.subnormal_count;
-  tensor["nan_count"] = s.nan_count;
-  tensor["inf_count"] = s.inf_count;
-  tensor["beyond_f16_count"] = s.beyond_f16_count;
-  tensor["below_f16_normal_fraction"] = json_number(s.below_f16_normal_fraction());
+  const ValueFacts facts = report.facts.value_or(ValueFacts());
+  const ValueStatistics& s = facts.statistics;
+  bool f32 = info.type == TensorType::F32;
+  Json values{{"low16_zero_fraction", f32 ? json_number(s.low16_zero_fraction()) : Json(nullptr)},
+              {"distinct_count", facts.distinct_count ? Json(*facts.distinct_count) : Json(nullptr)},
+              {"min", json_number(s.min())},
+              {"max", json_number(s.max())},
+              {"mean", json_number(s.mean())},
+              {"std", json_number(s.standard_deviation())},
+              {"kurtosis", json_number(s.kurtosis())},
+              {"largest_outlier_std", json_number(s.largest_outlier())},
+              {"zero_count", s.zero_count},
+              {"subnormal_count", s.subnormal_count},
+              {"nan_count", s.nan_count},
+              {"inf_count", s.inf_count},
+              {"beyond_f16_count", s.beyond_f16_count},
+              {"below_f16_normal_fraction", json_number(s.below_f16_normal_fraction())}};
+  // Keys are there for every tensor: of a type whose values cannot be read they are null.
+  for (auto& [key, value] : values.items()) tensor[key] = report.facts ? value : Json(nullptr);
   tensor["grids"] = report.grids;
   tensor["narrow_type"] = report.narrow_type ? Json(name_of(*report.narrow_type)) : Json(nullptr);
   tensor["narrow_saves_bytes"] = report.narrow_saves_bytes;
@@ -241,7 +254,7 @@ Json json_of(const Model& model, const ModelSums& sums, const std::vector<Tensor
 
 int run(const Options& options, const CommonOptions& common) {
   Model model = open_model(options.model);
-  check_json_target(common, {model.path()});
+  check_json_target(common, model.paths());
   std::vector<size_t> indices = selected(model, options.selection);
   ModelSums sums = sums_of(model);
   if (common.prints_text()) {
@@ -252,7 +265,7 @@ int run(const Options& options, const CommonOptions& common) {
       inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
   if (common.prints_text() && !reports.empty()) {
     print_tensors(model, reports);
-    print_summary(model, reports);
+    print_summary(model, options.selection, reports);
   }
   write_json(common, [&] { return json_of(model, sums, reports); });
   return kDone;

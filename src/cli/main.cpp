@@ -27,7 +27,8 @@ extern "C" void on_bus_error(int) {
   _exit(kFailed);
 }
 
-// Ctrl-C and its like leave nothing behind, then end the program as if they had not been caught.
+// Ctrl-C and its like, a reader that went away, an abort: nothing stays behind, and the program ends as if
+// they had not been caught.
 extern "C" void on_stop(int signal_number) {
   remove_pending_files();
   signal(signal_number, SIG_DFL);
@@ -35,9 +36,11 @@ extern "C" void on_stop(int signal_number) {
 }
 
 void install_signal_handlers() {
+  // Beyond a limit on file size a write then says so, like on a full disk.
+  signal(SIGXFSZ, SIG_IGN);
   struct sigaction action {};
   action.sa_handler = on_stop;
-  for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT, SIGXCPU}) {
     struct sigaction before {};
     sigaction(number, nullptr, &before);
     if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);
@@ -52,7 +55,7 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("FILE");
   app.add_option("-t,--threads", common.threads, "Threads to use; 0 is every processor")
       ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+      ->check(CLI::Range(0, 256));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,

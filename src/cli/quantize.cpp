@@ -65,6 +65,18 @@ std::vector<Rule> rules_of(const Options& options, const Model& model) {
            layer_selection(options.selection), parse_format(options.format), std::nullopt}};
 }
 
+// Tensors that would be stored in a type that llama.cpp's kernels do not take for one dimension.
+std::vector<std::string> one_dimensional_halves(const Job& job) {
+  std::vector<std::string> names;
+  for (const PlannedTensor& planned : job.plan.tensors) {
+    const TensorInfo& info = job.info(planned);
+    TensorType type = job.layout.types[planned.tensor_index];
+    if (info.shape.size() <= 1 && type != TensorType::F32 && type != info.type)
+      names.push_back(printable(info.name));
+  }
+  return names;
+}
+
 void warn_before(const CommonOptions& common, const Job& job, const Options& options) {
   for (const std::string& rule : job.plan.unused_rules) {
     warn(common,
@@ -75,20 +87,20 @@ void warn_before(const CommonOptions& common, const Job& job, const Options& opt
                              printable(job.model.tensors()[skipped.tensor_index].info->name), skipped.format,
                              skipped.reason));
   }
+  std::vector<std::string> unweighted;
   for (size_t index : job.rounders->without_importance()) {
-    warn(common, fmt::format("{} has no entry for '{}': rounded without importance", options.importance,
-                             printable(job.info(job.plan.tensors[index]).name)));
+    unweighted.push_back(printable(job.info(job.plan.tensors[index]).name));
   }
-  for (const PlannedTensor& planned : job.plan.tensors) {
-    const TensorInfo& info = job.info(planned);
-    TensorType type = job.layout.types[planned.tensor_index];
-    if (info.shape.size() <= 1 && type != TensorType::F32 && type != info.type) {
-      warn(
-          common,
-          fmt::format(
-              "'{}' has one dimension and will be stored as {}: llama.cpp's kernels want such tensors in F32",
-              printable(info.name), name_of(type)));
-    }
+  if (!unweighted.empty()) {
+    warn(common, fmt::format("{} has no entry for {}: rounded without importance",
+                             printable(options.importance), some_of(unweighted)));
+  }
+  std::vector<std::string> halves = one_dimensional_halves(job);
+  if (!halves.empty()) {
+    warn(common,
+         fmt::format("{} of one dimension will be stored in 16 bits ({}): llama.cpp's kernels want such "
+                     "tensors in F32",
+                     counted(halves.size(), "tensor"), some_of(halves)));
   }
 }
 
@@ -124,21 +136,29 @@ void print_sizes(const Job& job, bool planned_only) {
              planned_only ? " (dry run: nothing written)" : "");
 }
 
-// Why rounding left a tensor as it was, in words.
+// Why a tensor's values are what they were, in words.
 std::string why_unchanged(const Job& job, const TensorResult& result) {
   const PlannedTensor& planned = job.plan.tensors[result.plan_index];
+  std::string stored(name_of(result.type_before));
+  if (result.difference.count == 0) return "it has no values";
   if (planned.format.leaves_values()) return "f32 leaves every value as it is";
+  if (result.store_changed_count > 0) {
+    return fmt::format(
+        "rounding to {} changed values, but {} storage rounds them back; --store auto keeps them",
+        planned.format.name, name_of(result.type_after));
+  }
   size_t index = planned.tensor_index;
   std::vector<TensorReport> reports =
       inspect(job.model, {&index, 1}, {.grids = false, .progress = Progress::Mode::silent});
   const TensorReport& report = reports[0];
-  std::string stored(name_of(result.type_before));
-  if (report.facts && result.type_before == TensorType::F32) {
-    return fmt::format(
-        "its values are {} in name and {} in fact (low 16 bits zero in {}), and {} holds every one of them "
-        "exactly",
-        stored, report.effective_precision, percent(report.facts->statistics.low16_zero_fraction()),
-        planned.format.name);
+  const ValueStatistics& statistics = report.facts->statistics;
+  if (statistics.finite_count() == 0) return "it holds NaN or Inf alone";
+  bool narrower = report.facts->precision != EffectivePrecision::f32 &&
+                  report.facts->precision != EffectivePrecision::constant;
+  if (result.type_before == TensorType::F32 && narrower) {
+    return fmt::format("{} in name and {} in fact (low 16 bits zero in {}), and {} holds every value exactly",
+                       stored, report.effective_precision, percent(statistics.low16_zero_fraction()),
+                       planned.format.name);
   }
   return fmt::format("every value is exact in {} already (effective precision {})", planned.format.name,
                      report.effective_precision);
@@ -155,9 +175,7 @@ void print_unchanged(const Job& job, const RewriteResult& result) {
     same->second.push_back(printable(job.info(job.plan.tensors[tensor.plan_index]).name));
   }
   for (const auto& [reason, names] : reasons) {
-    std::string list =
-        names.size() <= 3 ? join(names, ", ") : fmt::format("{} and {} more", names[0], names.size() - 1);
-    fmt::print("Unchanged: {}: {}.\n", list, reason);
+    fmt::print("Unchanged: {}: {}.\n", some_of(names), reason);
   }
   bool all_equal = !result.tensors.empty() && job.layout.bytes_before == job.layout.bytes_after;
   for (const TensorResult& tensor : result.tensors) all_equal = all_equal && !tensor.bytes_changed;
@@ -277,7 +295,7 @@ Json json_of(const Job& job, const RewriteResult& result) {
   return json;
 }
 
-Job prepare(const Options& options, const CommonOptions& common) {
+Job prepare(Options& options, const CommonOptions& common) {
   Job job;
   Store store = parse_store(options.store);
   job.model = open_model(options.model);
@@ -286,17 +304,18 @@ Job prepare(const Options& options, const CommonOptions& common) {
   if (!options.importance.empty()) job.importance = ImportanceMatrix::load(options.importance);
   job.rounders = std::make_unique<PlannedRounders>(job.model, job.plan, job.importance);
   std::vector<std::string> outputs = shard_output_names(options.output, job.model.shards().size());
-  std::vector<std::string> inputs;
-  for (const GgufFile& shard : job.model.shards()) inputs.push_back(shard.path());
-  // Refused before the reading that choosing storage can take; rewrite() checks again with the size that is
-  // needed.
-  for (const std::string& output : outputs)
-    check_output(output, inputs, options.rewrite.force || options.dry_run, 0);
-  inputs.insert(inputs.end(), outputs.begin(), outputs.end());
+  std::vector<std::string>& inputs = options.rewrite.inputs;
+  inputs = job.model.paths();
   for (const std::string& file : {options.importance, options.recipe}) {
     if (!file.empty()) inputs.push_back(file);
   }
-  check_json_target(common, inputs);
+  // Refused before the reading that choosing storage can take; rewrite() checks again with the size needed.
+  for (const std::string& output : outputs) {
+    check_output(output, inputs, options.rewrite.force || options.dry_run, 0);
+  }
+  std::vector<std::string> models = inputs;
+  models.insert(models.end(), outputs.begin(), outputs.end());
+  check_json_target(common, models);
   job.layout = plan_rewrite(job.model, job.plan, *job.rounders, options.output, options.rewrite);
   return job;
 }
@@ -367,10 +386,7 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
   app.add_flag("--force", options->rewrite.force, "Replace an existing output");
   app.add_flag("--no-sync", options->no_sync, "Do not wait until the output is on disk");
   app.add_flag("--stamp", options->rewrite.stamp, "Add fakequant.* metadata that says what was done");
-  app.add_option("--epsilon", options->rewrite.epsilon,
-                 "Relative error is |o - q| / (|o| + epsilon); default 1e-12")
-      ->type_name("X")
-      ->check(CLI::PositiveNumber);
+  add_epsilon_option(app, options->rewrite.epsilon, "|o - q| / (|o| + epsilon)");
   app.footer(kExamples + role_help());
   return [options, &common] { return run(*options, common); };
 }

@@ -79,6 +79,10 @@ bool can_decode(TensorType type) {
   return type != TensorType::Q8_1 && type != TensorType::Q8_K;
 }
 
+bool decodes_exactly(TensorType type) {
+  return type != TensorType::I32 && type != TensorType::I64 && type != TensorType::F64;
+}
+
 bool can_encode(TensorType type) {
   TypeClass type_class = facts_of(type).type_class;
   return can_decode(type) && type_class != TypeClass::integer && type != TensorType::F64;

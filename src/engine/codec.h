@@ -15,6 +15,9 @@ namespace fakequant {
 // internal to ggml.
 bool can_decode(TensorType type);
 
+// Whether restored values are exact: I32, I64 and F64 hold values that F32 does not.
+bool decodes_exactly(TensorType type);
+
 // Whether float rows can be stored in this type.
 bool can_encode(TensorType type);
 
@@ -24,8 +27,8 @@ bool needs_importance(TensorType type);
 // Whether ggml looks at an importance matrix for this type at all.
 bool uses_importance(TensorType type);
 
-// Whether ggml finds codes of this type by searching a large grid (iq1, iq2 and iq3): slow, by sums of weighted
-// cubes.
+// Whether ggml finds codes of this type by searching a large grid (iq1, iq2 and iq3): slow, by sums of
+// weighted cubes.
 bool searches_a_grid(TensorType type);
 
 // Restores the values of whole blocks.

@@ -35,20 +35,27 @@ BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t va
   return {weights * code_bits + scales * (bits_of(format.scale_type) + zero_point_bits), weights};
 }
 
-// The largest group that divides the row and is not longer than the one asked for.
-int64_t largest_group_dividing(int64_t row_length, int64_t most) {
-  for (int64_t group = most; group > 1; --group) {
-    if (row_length % group == 0) return group;
+// Shorter groups spend more bits on scales than any user means to.
+constexpr int64_t kShortestGroup = 4;
+
+// The group nearest to `wanted` (by ratio) that divides the row; 1 when only trivial ones do.
+int64_t nearest_group(int64_t row_length, int64_t wanted) {
+  int64_t best = 1;
+  auto distance = [&](int64_t group) {
+    return std::abs(std::log2(static_cast<double>(group) / static_cast<double>(wanted)));
+  };
+  for (int64_t group = 2; group <= std::min(row_length, 4 * wanted); ++group) {
+    if (row_length % group == 0 && distance(group) < distance(best)) best = group;
   }
-  return 1;
+  return best;
 }
 
 std::string group_misfit(const Format& format, const BlockFormat& block, int64_t row_length) {
-  int64_t group = largest_group_dividing(row_length, std::min(block.group_values, row_length));
+  int64_t group = nearest_group(row_length, block.group_values);
   Format nearest = format;
   auto& changed = std::get<BlockFormat>(nearest.kind);
-  changed.extent = group > 1 ? ScaleExtent::group : ScaleExtent::row;
-  changed.group_values = group > 1 ? group : 0;
+  changed.extent = group >= kShortestGroup ? ScaleExtent::group : ScaleExtent::row;
+  changed.group_values = group >= kShortestGroup ? group : 0;
   return fmt::format(
       "its rows of {} values are no multiple of the group of {}; the nearest format that fits is {}",
       row_length, block.group_values, canonical_name(changed));
@@ -68,10 +75,10 @@ std::string ggml_misfit(TensorType type, int64_t row_length) {
       best_distance = distance;
     }
   }
-  int own_bits = std::clamp(static_cast<int>(std::lround(bits_per_weight(type))), 2, 16);
-  std::string nearest = best != nullptr
-                            ? best->name
-                            : fmt::format("int{}:group={}", own_bits, largest_group_dividing(row_length, 32));
+  int own_bits = std::clamp(static_cast<int>(bits_per_weight(type)), 2, 16);
+  int64_t group = nearest_group(row_length, 32);
+  std::string extent = group < kShortestGroup ? "row" : fmt::format("group={}", group);
+  std::string nearest = best != nullptr ? best->name : fmt::format("int{}:{}", own_bits, extent);
   return fmt::format(
       "its rows of {} values are no multiple of {}'s block of {}; the nearest format that fits is {}",
       row_length, lower_name(type), wanted.block_values, nearest);

@@ -218,7 +218,10 @@ std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry) {
   ParameterHelp rounding{":rne|rtz|rna",
                          "to nearest with ties to even (default), toward zero, ties away from zero"};
   if (entry.family == FormatFamily::scalar) {
-    return {rounding, {":inf|sat", "what overflows becomes Inf (default) or the largest value"}};
+    bool saturates = std::get<BlockFormat>(entry.format.kind).overflow == Overflow::saturate;
+    return {rounding,
+            {":inf|sat", fmt::format("what overflows becomes Inf or the largest value (default {})",
+                                     saturates ? "sat" : "inf")}};
   }
   return {{":tensor|row|group=N", "which values share a scale (default row)"},
           {":restricted|full|asym", "codes -Q..Q (default), -Q-1..Q, or a zero point"},

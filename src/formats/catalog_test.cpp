@@ -85,11 +85,13 @@ TEST(StoredBits, CountsCodesScalesAndZeroPoints) {
 TEST(Misfit, NamesTheNearestFormatThatFits) {
   EXPECT_EQ(misfit(parse_format("int4:group=32"), 64), "");
   EXPECT_EQ(misfit(parse_format("bf16"), 172), "");
-  EXPECT_NE(misfit(parse_format("int4:group=32"), 172).find("int4:group=4:"), std::string::npos);
+  EXPECT_NE(misfit(parse_format("int4:group=32"), 172).find("int4:group=43:"), std::string::npos);
+  EXPECT_NE(misfit(parse_format("int4:group=128"), 288).find("int4:group=144:"), std::string::npos);
+  EXPECT_NE(misfit(parse_format("q8_0"), 1).find("fits is int8:row"), std::string::npos);
   EXPECT_NE(misfit(parse_format("int4:group=32"), 173).find("int4:row:"), std::string::npos);
   EXPECT_NE(misfit(parse_format("q4_k"), 64).find("nearest format that fits is q4_0"), std::string::npos);
   EXPECT_NE(misfit(parse_format("q6_k"), 96).find("nearest format that fits is q5_1"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("q4_k"), 172).find("nearest format that fits is int5:group=4"),
+  EXPECT_NE(misfit(parse_format("q4_k"), 172).find("nearest format that fits is int4:group=43"),
             std::string::npos);
 }
 

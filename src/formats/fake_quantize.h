@@ -36,7 +36,7 @@ void round_to_grid(const FloatGrid& grid, Rounding rounding, Overflow overflow, 
 //   codes    round(value x (1 / scale)), ties to even, in F32, then clamped; as torch and ggml compute them
 //   zeros    an all-zero range gives zeros; a scale so small that 1 / scale overflows F32 is divided by
 //            instead
-//   NaN      stays NaN; Inf becomes the largest code of its sign
+//   NaN      stays NaN; Inf becomes the outermost code of its sign, so 0 where all finite values are 0
 //   largest  a restored value beyond F32 (at most one code above amax) becomes the largest F32
 //   scale    rounded to scale_type first; one beyond F16's range becomes 65504, one that vanishes gives zeros
 void round_to_integers(const BlockFormat& format, const ScaleRange& range, std::span<float> values);

@@ -176,8 +176,8 @@ void PendingFile::copy_from(const MappedFile& source, uint64_t source_offset, ui
 // might.
 bool PendingFile::copy_by_kernel(int source, uint64_t& source_offset, uint64_t& offset,
                                  uint64_t& byte_count) {
-  // Small enough to end soon after a signal, too large for the calls to cost anything. The first call ends at a
-  // multiple of kAlignBytes: calls that start at odd offsets take a quarter longer.
+  // Small enough to end soon after a signal, too large for the calls to cost anything. The first call ends at
+  // a multiple of kAlignBytes: calls that start at odd offsets take a quarter longer.
   constexpr uint64_t kChunkBytes = uint64_t{64} << 20;
   constexpr uint64_t kAlignBytes = uint64_t{1} << 20;
   while (byte_count > 0) {

@@ -165,6 +165,12 @@ uint64_t Model::total_bytes() const {
   return total;
 }
 
+std::vector<std::string> Model::paths() const {
+  std::vector<std::string> paths;
+  for (const GgufFile& shard : shards_) paths.push_back(shard.path());
+  return paths;
+}
+
 const std::string& Model::path() const {
   return path_;
 }

@@ -32,7 +32,8 @@ class Model {
   // general.architecture, or "" when the file has none.
   std::string architecture() const;
   uint64_t total_bytes() const;
-  const std::string& path() const;  // as the user gave it
+  const std::string& path() const;         // as the user gave it
+  std::vector<std::string> paths() const;  // of every part
 
  private:
   void index_tensors();

@@ -27,8 +27,8 @@ struct SkippedTensor {
 };
 
 struct Plan {
-  std::vector<PlannedTensor> tensors;  // ascending index
-  std::vector<SkippedTensor> skipped;  // ascending index; only with PlanOptions::skip_unfit
+  std::vector<PlannedTensor> tensors;     // ascending index
+  std::vector<SkippedTensor> skipped;     // ascending index; only with PlanOptions::skip_unfit
   std::vector<std::string> unused_rules;  // whose every match an earlier rule had taken, worth a warning
   // Exact sums: a planned tensor at what its format would store, every other one, and a planned one whose
   // values stay, at what the file stores now.
@@ -48,7 +48,8 @@ struct PlanOptions {
 // the plan.
 //
 //   throws   Error when a rule's selection matches nothing (named as the rule and what is wrong with it), or,
-//            without skip_unfit, when formats do not fit: up to five tensors with reasons, and how many in all
+//            without skip_unfit, when formats do not fit: up to five tensors with reasons, and how many in
+//            all
 Plan make_plan(TensorList tensors, const std::vector<Rule>& rules, const PlanOptions& options = {});
 
 }  // namespace fakequant

@@ -34,12 +34,25 @@ PairedPieces paired_pieces(const TensorInfo& a, const TensorInfo& b) {
   return {pieces_of(a, unit), pieces_of(b, unit)};
 }
 
-// Takes every stride-th value of the tensor that lies in this piece.
-void take_sample(const Piece& piece, std::span<const float> values, int64_t stride,
+// A place in [0, width) of stretch `index`: pseudo-random, so that a sample keeps no step with the rows, and
+// the same in every run (the finalizer of SplitMix64, Steele et al. 2014).
+int64_t place_in_stretch(int64_t index, int64_t width) {
+  auto bits = static_cast<uint64_t>(index) + 0x9E3779B97F4A7C15u;
+  bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9u;
+  bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBu;
+  bits ^= bits >> 31;
+  return static_cast<int64_t>(bits % static_cast<uint64_t>(width));
+}
+
+// Takes one value of each stretch of `stride` values, where it lies in this piece.
+void take_sample(const Piece& piece, std::span<const float> values, int64_t stride, int64_t value_count,
                  std::vector<float>& sample) {
-  int64_t first = (piece.first_value + stride - 1) / stride * stride;
-  for (int64_t i = first; i < piece.first_value + piece.value_count; i += stride) {
-    sample[static_cast<size_t>(i / stride)] = values[static_cast<size_t>(i - piece.first_value)];
+  int64_t end = piece.first_value + piece.value_count;
+  for (int64_t stretch = piece.first_value / stride; stretch * stride < end; ++stretch) {
+    int64_t width = std::min(stride, value_count - stretch * stride);
+    int64_t index = stretch * stride + place_in_stretch(stretch, width);
+    if (index < piece.first_value || index >= end) continue;
+    sample[static_cast<size_t>(stretch)] = values[static_cast<size_t>(index - piece.first_value)];
   }
 }
 
@@ -47,8 +60,8 @@ void take_sample(const Piece& piece, std::span<const float> values, int64_t stri
 // histograms per thread.
 struct Gathered {
   std::vector<PairHistograms>& threads;
-  int64_t stride;          // every stride-th value is in the samples
-  int64_t histogram_step;  // every histogram_step-th run is in the histograms
+  int64_t stride;          // one value of each stretch of this many is in the samples
+  int64_t histogram_step;  // one run of each stretch of this many runs is in the histograms
   std::vector<float> sample_a;
   std::vector<float> sample_b;
   std::atomic<bool> same_bytes = true;
@@ -61,7 +74,8 @@ void add_to_histograms(const Piece& piece, std::span<const float> values_a, std:
   for (int64_t first = piece.first_value; first < end;) {
     int64_t run = first / kHistogramRun;
     int64_t run_end = std::min(end, (run + 1) * kHistogramRun);
-    if (run % gathered.histogram_step == 0) {
+    int64_t stretch = run / gathered.histogram_step;
+    if (run % gathered.histogram_step == place_in_stretch(stretch, gathered.histogram_step)) {
       auto offset = static_cast<size_t>(first - piece.first_value);
       auto count = static_cast<size_t>(run_end - first);
       mine.a.add(values_a.subspan(offset, count));
@@ -82,8 +96,8 @@ Difference compare_piece(const TensorView& a, const Piece& piece_a, const Tensor
   std::span<const float> values_a = decode_piece(a, piece_a, scratch.original);
   std::span<const float> values_b = same ? values_a : decode_piece(b, piece_b, scratch.rounded);
   add_to_histograms(piece_a, values_a, values_b, gathered);
-  take_sample(piece_a, values_a, gathered.stride, gathered.sample_a);
-  take_sample(piece_a, values_b, gathered.stride, gathered.sample_b);
+  take_sample(piece_a, values_a, gathered.stride, a.info->value_count, gathered.sample_a);
+  take_sample(piece_a, values_b, gathered.stride, a.info->value_count, gathered.sample_b);
   return measure_difference(values_a, values_b, epsilon, static_cast<uint64_t>(piece_a.first_value));
 }
 
@@ -103,7 +117,7 @@ void finish_distances(std::vector<PendingDistance>& pending, std::vector<TensorC
   pending.clear();
 }
 
-PendingDistance compare_values(const TensorView& a, const TensorView& b, double epsilon,
+PendingDistance compare_values(const TensorView& a, const TensorView& b, const CompareOptions& options,
                                std::vector<PairHistograms>& threads, Comparison& result, Progress& progress) {
   TensorComparison& tensor = result.tensors.back();
   PairedPieces pieces = paired_pieces(*a.info, *b.info);
@@ -114,7 +128,7 @@ PendingDistance compare_values(const TensorView& a, const TensorView& b, double 
   Gathered gathered{threads, stride, std::max<int64_t>(1, count / kHistogramValues),
                     std::vector<float>(samples), std::vector<float>(samples)};
   for_each_piece(pieces.a, [&](size_t index, Scratch& scratch) {
-    parts[index] = compare_piece(a, pieces.a[index], b, pieces.b[index], epsilon, scratch, gathered);
+    parts[index] = compare_piece(a, pieces.a[index], b, pieces.b[index], options.epsilon, scratch, gathered);
     progress.advance(pieces.a[index].byte_count + pieces.b[index].byte_count);
   });
   for (const Difference& part : parts) tensor.difference.merge(part);
@@ -126,9 +140,12 @@ PendingDistance compare_values(const TensorView& a, const TensorView& b, double 
   if (tensor.difference.changed_count > 0) result.changed_histograms.merge(histograms);
   tensor.same_bytes = gathered.same_bytes;
   tensor.histogram_values = histograms.a.total();
-  tensor.values_a = histograms.a.bins();
-  tensor.values_b = histograms.b.bins();
-  tensor.differences = histograms.differences.bins();
+  if (options.keep_histograms) {
+    constexpr size_t kMostBins = 64;
+    tensor.values_a = histograms.a.coarse_bins(kMostBins);
+    tensor.values_b = histograms.b.coarse_bins(kMostBins);
+    tensor.differences = histograms.differences.coarse_bins(kMostBins);
+  }
   tensor.histogram_kl_nats = kl_divergence_nats(histograms.a, histograms.b);
   tensor.wasserstein1_samples = samples;
   return {result.tensors.size() - 1, std::move(gathered.sample_a), std::move(gathered.sample_b)};
@@ -236,7 +253,7 @@ Comparison compare(const Model& a, const Model& b, const CompareOptions& options
     tensor.b = view_b.info;
     tensor.incomparable = why_incomparable(*view_a.info, *view_b.info);
     if (!tensor.incomparable.empty()) continue;
-    pending.push_back(compare_values(view_a, view_b, options.epsilon, threads, result, progress));
+    pending.push_back(compare_values(view_a, view_b, options, threads, result, progress));
     result.total.merge(tensor.difference);
     if (pending.size() == kDistancesAtOnce) finish_distances(pending, result.tensors);
   }

@@ -118,6 +118,29 @@ TEST(Compare, BigTensorsAreSampledEvenlyButMeasuredWhole) {
   EXPECT_EQ(x.histogram_kl_nats, all[1].tensors[0].histogram_kl_nats);
 }
 
+// Columns 1500 to 3499 of rows of 4096 differ: a sample in step with the rows would see all of them or none.
+TEST(Compare, SamplesKeepNoStepWithTheRows) {
+  TestFolder folder;
+  std::vector<float> values(size_t{4096} * 2048, 0.5f);
+  GgufBuilder a;
+  GgufBuilder b;
+  add_values(a, "x", TensorType::F16, {4096, 2048}, values);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = i % 4096 >= 1500 && i % 4096 < 3500 ? 8.0f : 0.5f;
+  add_values(b, "x", TensorType::F16, {4096, 2048}, values);
+  CompareOptions options = silent();
+  options.keep_histograms = true;
+  Comparison found =
+      compare(Model::open(folder.write("a", a.build())), Model::open(folder.write("b", b.build())), options);
+  const TensorComparison& x = found.tensors[0];
+  constexpr double kShare = 2000.0 / 4096;
+  // Four standard errors of a sample of 8,192, and of about 256 runs that lie within columns.
+  EXPECT_NEAR(x.wasserstein1, 7.5 * kShare, 7.5 * 4 * std::sqrt(kShare * (1 - kShare) / 8192));
+  uint64_t zero = x.differences.front().count;
+  EXPECT_NEAR(1 - static_cast<double>(zero) / static_cast<double>(x.histogram_values), kShare,
+              4 * 0.5 / std::sqrt(256.0));
+  EXPECT_GT(x.histogram_kl_nats, 0.1);
+}
+
 TEST(Compare, ALayerIsCheckedAgainstBothModels) {
   TestFolder folder;
   GgufBuilder a;

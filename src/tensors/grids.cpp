@@ -87,23 +87,25 @@ std::vector<double> guesses_of(const CodeGrid& grid, float extreme) {
   return guesses;
 }
 
+double code_of(const CodeGrid& grid, float value, double guess) {
+  return std::clamp(std::nearbyint(value / guess), double(grid.lowest_code), double(grid.highest_code));
+}
+
 ScaleInterval interval_of(const CodeGrid& grid, TensorType type, double guess,
                           std::span<const float> values) {
   ScaleInterval interval;
   for (float value : values) {
-    double code =
-        std::clamp(std::nearbyint(value / guess), double(grid.lowest_code), double(grid.highest_code));
-    interval.add(type, value, code);
+    interval.add(type, value, code_of(grid, value, guess));
     if (!interval.possible) break;
   }
   return interval;
 }
 
-bool restores_all(TensorType type, float scale, double guess, std::span<const float> values,
-                  std::vector<float>& scratch) {
+bool restores_all(const CodeGrid& grid, TensorType type, float scale, double guess,
+                  std::span<const float> values, std::vector<float>& scratch) {
   scratch.resize(values.size());
   for (size_t i = 0; i < values.size(); ++i)
-    scratch[i] = static_cast<float>(std::nearbyint(values[i] / guess)) * scale;
+    scratch[i] = static_cast<float>(code_of(grid, values[i], guess)) * scale;
   store_as(type, scratch);
   // By value: an upcast keeps -0 only where the codes have one.
   return std::equal(values.begin(), values.end(), scratch.begin());
@@ -131,7 +133,7 @@ bool block_is_exact(const CodeGrid& grid, TensorType type, std::span<const float
     ScaleInterval interval = interval_of(grid, type, guess, values);
     if (!interval.possible) continue;
     for (float scale : candidates(grid, interval)) {
-      if (restores_all(type, scale, guess, values, scratch)) return true;
+      if (restores_all(grid, type, scale, guess, values, scratch)) return true;
     }
   }
   return false;
@@ -186,7 +188,7 @@ bool whole_tensor_is_exact_for(const CodeGrid& grid, const TensorView& view, dou
   std::vector<float> scales = candidates(grid, interval);
   return std::any_of(scales.begin(), scales.end(), [&](float scale) {
     return every_piece(view, pieces, [&](const Piece&, std::span<const float> values, Scratch& scratch) {
-      return restores_all(view.info->type, scale, guess, values, scratch.rounded);
+      return restores_all(grid, view.info->type, scale, guess, values, scratch.rounded);
     });
   });
 }
@@ -208,22 +210,30 @@ bool requantizes_exactly(const TensorView& view, const Format& format) {
                      });
 }
 
+// Any value alone is a code times a scale: a block must be long enough to say something, and one that is a
+// row short enough to be in memory.
+std::vector<std::pair<std::string, int64_t>> integer_extents(int64_t row_length) {
+  constexpr int64_t kShortest = 16;
+  constexpr int64_t kLongest = int64_t{1} << 20;
+  std::vector<std::pair<std::string, int64_t>> extents;
+  for (int64_t group : {32, 64, 128}) {
+    if (group < row_length && row_length % group == 0)
+      extents.emplace_back(fmt::format("group={}", group), group);
+  }
+  if (row_length >= kShortest && row_length <= kLongest) extents.emplace_back("row", row_length);
+  extents.emplace_back("tensor", 0);
+  return extents;
+}
+
 std::vector<CodeGrid> integer_grids(int64_t row_length) {
   std::vector<CodeGrid> grids;
   for (int bits = 2; bits <= 8; ++bits) {
     int half = (1 << (bits - 1)) - 1;
-    for (const char* scheme : {"restricted", "full"}) {
-      int lowest = scheme[0] == 'f' ? -half - 1 : -half;
-      for (int64_t block : {int64_t{32}, int64_t{64}, int64_t{128}, row_length, int64_t{0}}) {
-        // Any value alone is a code times a scale: a block must be long enough to say something.
-        if (block != 0 && (row_length % block != 0 || block < 16)) continue;
-        std::string extent = block == 0            ? "tensor"
-                             : block == row_length ? "row"
-                                                   : fmt::format("group={}", block);
-        if (block != row_length && block != 0 && block >= row_length) continue;
-        Format format = parse_format(fmt::format("int{}:{}:{}", bits, extent, scheme));
-        grids.push_back({format, false, lowest, half, &kF32, block});
-      }
+    for (const auto& [extent, block] : integer_extents(row_length)) {
+      grids.push_back(
+          {parse_format(fmt::format("int{}:{}:restricted", bits, extent)), false, -half, half, &kF32, block});
+      grids.push_back(
+          {parse_format(fmt::format("int{}:{}:full", bits, extent)), false, -half - 1, half, &kF32, block});
     }
   }
   return grids;

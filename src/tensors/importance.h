@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gguf/mapped_file.h"
 #include "gguf/reader.h"
 
 namespace fakequant {
@@ -16,20 +17,37 @@ class ImportanceMatrix {
   ImportanceMatrix() = default;
 
   // Throws Error naming file and entry for files that are neither form, cut short, or hold values that are
-  // not finite.
+  // not finite. The values stay in the map.
   static ImportanceMatrix load(const std::string& path);
 
   bool empty() const { return entries_.empty(); }
   size_t entry_count() const { return entries_.size(); }
 
-  // The weights for this tensor: row_length per matrix (expert), one after the other; empty when the file has
-  // none for it. Throws Error when there is an entry of another size, or one that is all zeros (ggml would
-  // store zeros).
-  std::span<const float> weights_for(const TensorInfo& tensor) const;
+  // The weights for this tensor: row_length per matrix (expert), one after the other, as llama-quantize
+  // computes them; empty when the file has none for it. Throws Error when there is an entry of another size,
+  // or one that is all zeros (ggml would store zeros).
+  std::vector<float> weights_for(const TensorInfo& tensor) const;
 
  private:
+  // F32 values in the map, at any alignment.
+  struct Floats {
+    std::span<const std::byte> bytes;
+    size_t count() const { return bytes.size() / sizeof(float); }
+    float at(size_t index) const;
+  };
+  struct Entry {
+    Floats sums;
+    Floats counts;  // one per matrix; of the older form none, which divides by `calls`
+    int32_t calls = 0;
+  };
+  class LegacyReader;
+  void read_gguf();
+  void check_values() const;
+  float weight(const Entry& entry, size_t index) const;
+
   std::string path_;
-  std::map<std::string, std::vector<float>> entries_;
+  MappedFile file_;
+  std::map<std::string, Entry> entries_;
 };
 
 // The slice of `weights` (as weights_for gives them) for a row of the tensor; empty for empty weights.

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "engine/codec.h"
+#include "select/roles.h"
 #include "tensors/grids.h"
 #include "tensors/tensor_pass.h"
 
@@ -14,7 +15,8 @@ namespace fakequant {
 namespace {
 
 // Tensors of 16-bit floats have at most 65,536 different values: counting codes says everything.
-ValueFacts facts_by_codes(const TensorView& view, std::vector<CodeCounts>& counts, Progress& progress) {
+ValueFacts facts_by_codes(const TensorView& view, std::vector<std::optional<CodeCounts>>& counts,
+                          Progress& progress) {
   std::vector<Piece> pieces = pieces_of(*view.info);
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
     std::span<const std::byte> bytes = bytes_of(view, pieces[index]);
@@ -23,16 +25,24 @@ ValueFacts facts_by_codes(const TensorView& view, std::vector<CodeCounts>& count
       scratch.bytes.assign(bytes.begin(), bytes.end());
       bytes = scratch.bytes;
     }
-    counts[thread_slot()].add({reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / 2});
+    std::optional<CodeCounts>& mine = counts[thread_slot()];
+    if (!mine) mine.emplace();
+    mine->add({reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / 2});
     progress.advance(bytes.size());
   });
-  for (size_t i = 1; i < counts.size(); ++i) {
-    counts[0].merge(counts[i]);
-    counts[i].clear();
+  CodeCounts* all = nullptr;
+  for (std::optional<CodeCounts>& part : counts) {
+    if (!part) continue;
+    if (all == nullptr) {
+      all = &*part;
+    } else {
+      all->merge(*part);
+      part->clear();
+    }
   }
-  ValueFacts facts =
-      facts_of_codes(counts[0], view.info->type == TensorType::F16 ? HalfType::f16 : HalfType::bf16);
-  counts[0].clear();
+  HalfType type = view.info->type == TensorType::F16 ? HalfType::f16 : HalfType::bf16;
+  ValueFacts facts = facts_of_codes(all != nullptr ? *all : CodeCounts(), type);
+  if (all != nullptr) all->clear();
   return facts;
 }
 
@@ -69,7 +79,7 @@ bool is_half(TensorType type) {
 }
 
 TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options,
-                       std::vector<CodeCounts>& counts, Progress& progress) {
+                       std::vector<std::optional<CodeCounts>>& counts, Progress& progress) {
   TensorView view = view_of(model, tensor_index);
   const TensorInfo& info = *view.info;
   TensorReport report{.tensor_index = tensor_index,
@@ -81,6 +91,7 @@ TensorReport report_on(const Model& model, size_t tensor_index, const InspectOpt
   report.facts =
       is_half(info.type) ? facts_by_codes(view, counts, progress) : facts_by_values(view, progress);
   bool floating = is_half(info.type) || info.type == TensorType::F32;
+  if (!decodes_exactly(info.type)) report.facts->distinct_count.reset();
   if (floating) report.effective_precision = name_of(report.facts->precision);
   if (options.grids && floating) report.grids = exact_grids(view);
   if (info.type == TensorType::F32 && may_narrow(info)) {
@@ -99,7 +110,7 @@ std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs) {
 }
 
 bool may_narrow(const TensorInfo& info) {
-  return info.row_count > 1 && info.shape.size() > 1;
+  return find_role_group("matrices")->contains(info);
 }
 
 std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices,
@@ -107,7 +118,7 @@ std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> te
   uint64_t total = 0;
   for (size_t index : tensor_indices) total += model.tensors()[index].info->data_bytes;
   Progress progress("inspect", total, options.progress);
-  std::vector<CodeCounts> counts(max_thread_slots());
+  std::vector<std::optional<CodeCounts>> counts(max_thread_slots());
   std::vector<TensorReport> reports;
   for (size_t index : tensor_indices) reports.push_back(report_on(model, index, options, counts, progress));
   return reports;

@@ -16,7 +16,7 @@ namespace fakequant {
 
 struct TensorReport {
   size_t tensor_index;
-  std::optional<ValueFacts> facts;  // nothing for types internal to ggml
+  std::optional<ValueFacts> facts;        // nothing for types internal to ggml
   std::string effective_precision;        // of floating types by their values; any other type is its own
   std::vector<std::string> grids;         // block formats the values are exactly on; empty unless asked for
   std::optional<TensorType> narrow_type;  // the smaller type that holds a matrix exactly
@@ -37,7 +37,7 @@ std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> te
 // llama.cpp's kernels run it fast.
 std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs);
 
-// Whether `--store narrow` may change this tensor's type: weights of two or more dimensions, since
+// Whether `--store narrow` may change this tensor's type: the role group "matrices", since
 // llama.cpp's kernels want 1-D tensors in F32.
 bool may_narrow(const TensorInfo& info);
 

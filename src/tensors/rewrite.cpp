@@ -46,12 +46,12 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
-[[noreturn]] void refuse_storage(const TensorJob& job) {
+[[noreturn]] void refuse_storage(const TensorJob& job, const std::string& cause) {
   throw Error(
-      "tensor '{}': its storage type {} cannot hold values rounded to {}; give --store auto to store it in "
-      "the smallest exact "
-      "type",
-      printable(job.view.info->name), name_of(job.type_after), job.planned.format.name);
+      "tensor '{}': its storage type {} cannot hold values rounded to {} ({}); give --store auto to store it "
+      "in the "
+      "smallest exact type",
+      printable(job.view.info->name), name_of(job.type_after), job.planned.format.name, cause);
 }
 
 // Stores scratch.rounded as the job's type into scratch.bytes and returns the values that the file will hold.
@@ -59,18 +59,23 @@ std::span<const float> store_piece(const TensorJob& job, const Piece& piece, Scr
   const TensorInfo& info = *job.view.info;
   bool quantized = facts_of(job.type_after).type_class == TypeClass::quantized;
   scratch.bytes.resize(bytes_before_value(job.type_after, piece.value_count));
-  if (quantized && needs_importance(job.type_after)) refuse_storage(job);
   int64_t row_length = std::min(piece.value_count, info.row_length);
   try {
     encode(job.type_after, row_length, scratch.rounded, {}, scratch.bytes);
-  } catch (const Error&) {
-    refuse_storage(job);
+  } catch (const Error& error) {
+    refuse_storage(job, error.what());
   }
   if (job.type_after == TensorType::F32) return scratch.rounded;
   scratch.stored.resize(scratch.rounded.size());
   decode(job.type_after, scratch.bytes, scratch.stored);
-  if (quantized && !same_bits(scratch.stored, scratch.rounded)) refuse_storage(job);
+  if (quantized && !same_bits(scratch.stored, scratch.rounded)) {
+    refuse_storage(job, "its quantizer gives other values back");
+  }
   return scratch.stored;
+}
+
+bool same_bytes(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // How many rounded values the storage type could not hold, and by how much at most. The subtraction is exact:
@@ -120,7 +125,8 @@ TensorResult rewrite_piece(const TensorJob& job, const Piece& piece, Scratch& sc
       measure_storage(scratch.rounded.data(), stored.data(), stored.size(), result.store_changed_count,
                       result.store_max_abs);
     }
-    result.bytes_changed = true;
+    result.bytes_changed =
+        job.type_after != info.type || !same_bytes(scratch.bytes, bytes_of(job.view, piece));
   }
   result.difference =
       measure_difference(original, stored, job.epsilon, static_cast<uint64_t>(piece.first_value));
@@ -190,8 +196,8 @@ RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& 
 
 RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
                       const RewritePlan& layout, const RewriteOptions& options) {
-  std::vector<std::string> inputs;
-  for (const GgufFile& shard : model.shards()) inputs.push_back(shard.path());
+  std::vector<std::string> inputs = model.paths();
+  inputs.insert(inputs.end(), options.inputs.begin(), options.inputs.end());
   for (const std::string& output : layout.outputs)
     check_output(output, inputs, options.force, layout.bytes_after);
 

@@ -13,9 +13,10 @@ namespace fakequant {
 
 struct RewriteOptions {
   double epsilon = kDefaultEpsilon;
-  bool force = false;  // replace an existing output
-  bool sync = true;    // on disk before the rename
-  bool stamp = false;  // add fakequant.* metadata
+  bool force = false;               // replace an existing output
+  bool sync = true;                 // on disk before the rename
+  bool stamp = false;               // add fakequant.* metadata
+  std::vector<std::string> inputs = {};  // files that no output may replace; the model's own are among them anyway
   Progress::Mode progress = Progress::Mode::automatic;
 };
 
@@ -28,7 +29,8 @@ struct RewritePlan {
   uint64_t bytes_after = 0;
 };
 
-// Decides storage and layout.
+// Decides storage and layout. Stores auto and narrow read and round every planned tensor. Throws Error for
+// names of outputs that do not fit the number of parts, and as decide_storage and plan_layout do.
 RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
                          const std::string& output, const RewriteOptions& options);
 
@@ -48,7 +50,8 @@ struct RewriteResult {
   Difference total;                   // over all of them
 };
 
-// Writes the outputs, whole or not at all.
+// Writes the outputs, each whole or not at all; of a split model the first part, which a loader opens,
+// appears last.
 //
 //   throws   Error, nothing left behind: an output that check_output refuses; a quantized storage type that
 //            cannot hold the rounded values (naming the tensor and --store auto); a format that meets NaN;

@@ -22,18 +22,27 @@ std::vector<Piece> pieces_for(const Format& format, const TensorInfo& info, bool
 
 }  // namespace
 
-Rounder::Rounder(const Format& format, const TensorInfo& info, std::span<const float> importance)
-    : format_(format),
-      info_(info),
-      importance_(importance),
-      pieces_(pieces_for(format, info, !importance.empty())) {
+void Rounder::check(const Format& format, const TensorInfo& info, bool has_importance) {
   const auto* type = std::get_if<TensorType>(&format.kind);
-  if (type != nullptr && importance.empty() && needs_importance(*type)) {
+  if (type != nullptr && !has_importance && needs_importance(*type)) {
     throw Error(
         "tensor '{}': {} needs an importance matrix and there is none for it: give --imatrix with an entry "
         "of this name",
         printable(info.name), format.name);
   }
+  if (info.type == TensorType::F64) {
+    throw Error(
+        "tensor '{}': values of type F64 are not rounded, since they are read as F32; leave the tensor out",
+        printable(info.name));
+  }
+}
+
+Rounder::Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance)
+    : format_(format),
+      info_(info),
+      importance_(std::move(importance)),
+      pieces_(pieces_for(format, info, !importance_.empty())) {
+  check(format, info, !importance_.empty());
 }
 
 bool Rounder::needs_ranges() const {

@@ -12,10 +12,13 @@ namespace fakequant {
 
 class Rounder {
  public:
-  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; it and `info` must
-  // outlive the rounder. Throws Error naming the tensor when the format needs an importance matrix and there
-  // is none.
-  Rounder(const Format& format, const TensorInfo& info, std::span<const float> importance);
+  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; `format` and `info`
+  // must outlive the rounder. Throws Error as check() does.
+  Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance);
+
+  // Throws Error naming the tensor when the format needs an importance matrix and there is none for it, or
+  // when its values are doubles, which rows of floats cannot carry.
+  static void check(const Format& format, const TensorInfo& info, bool has_importance);
 
   // The pieces in which this format can be applied to the tensor.
   const std::vector<Piece>& pieces() const { return pieces_; }
@@ -34,7 +37,7 @@ class Rounder {
 
   const Format& format_;
   const TensorInfo& info_;
-  std::span<const float> importance_;
+  std::vector<float> importance_;
   std::vector<Piece> pieces_;
   std::vector<ScaleRange> ranges_;  // of the tensor, or of every row when rows are cut
 };

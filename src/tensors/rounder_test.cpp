@@ -30,7 +30,7 @@ struct MemoryTensor {
 
 std::vector<float> rounded_by_pieces(const MemoryTensor& tensor, const Format& format,
                                      std::span<const float> importance = {}) {
-  Rounder rounder(format, tensor.info, importance);
+  Rounder rounder(format, tensor.info, {importance.begin(), importance.end()});
   if (rounder.needs_ranges()) rounder.learn_ranges(tensor.view());
   std::vector<float> result = tensor.values;
   std::vector<std::byte> bytes;

@@ -12,24 +12,32 @@
 namespace fakequant {
 
 PlannedRounders::PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance)
-    : model_(model), plan_(plan), learnt_(plan.tensors.size(), false) {
-  rounders_.reserve(plan.tensors.size());
-  for (const PlannedTensor& planned : plan.tensors) {
-    const TensorInfo& info = *model.tensors()[planned.tensor_index].info;
+    : model_(model), plan_(plan), importance_(importance) {
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    const PlannedTensor& planned = plan.tensors[i];
     const auto* type = std::get_if<TensorType>(&planned.format.kind);
-    bool uses = type != nullptr && uses_importance(*type);
-    std::span<const float> weights = uses ? importance.weights_for(info) : std::span<const float>{};
-    if (uses && weights.empty() && !importance.empty()) without_importance_.push_back(rounders_.size());
-    rounders_.emplace_back(planned.format, info, weights);
+    bool has_importance = !importance_of(i).empty();
+    Rounder::check(planned.format, *model.tensors()[planned.tensor_index].info, has_importance);
+    bool lacks = type != nullptr && uses_importance(*type) && !has_importance;
+    if (lacks && !importance.empty()) without_importance_.push_back(i);
   }
 }
 
+std::vector<float> PlannedRounders::importance_of(size_t index) const {
+  const PlannedTensor& planned = plan_.tensors[index];
+  const auto* type = std::get_if<TensorType>(&planned.format.kind);
+  if (type == nullptr || !uses_importance(*type)) return {};
+  return importance_.weights_for(*model_.tensors()[planned.tensor_index].info);
+}
+
 const Rounder& PlannedRounders::at(size_t index) {
-  Rounder& rounder = rounders_[index];
-  if (!learnt_[index] && rounder.needs_ranges())
-    rounder.learn_ranges(view_of(model_, plan_.tensors[index].tensor_index));
-  learnt_[index] = true;
-  return rounder;
+  if (current_ && current_index_ == index) return *current_;
+  const PlannedTensor& planned = plan_.tensors[index];
+  TensorView view = view_of(model_, planned.tensor_index);
+  current_.emplace(planned.format, *view.info, importance_of(index));
+  current_index_ = index;
+  if (current_->needs_ranges()) current_->learn_ranges(view);
+  return *current_;
 }
 
 namespace {

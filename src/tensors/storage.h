@@ -11,24 +11,29 @@
 
 namespace fakequant {
 
-// One rounder per planned tensor, in the plan's order, scales learnt where pieces share them. The plan, the
-// model and the importance matrix must outlive it. Importance is given to ggml types that use it.
+// Rounders for the planned tensors, one alive at a time: of a big model they do not fit in memory together.
+// The plan, the model and the importance matrix must outlive it. Importance is given to ggml types that use
+// it.
 class PlannedRounders {
  public:
+  // Throws Error, before any work, for a tensor that cannot be rounded as planned (Rounder::check).
   PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance);
 
-  // The rounder of plan.tensors[index]; its ranges are learnt on the first call. Not for several threads at
-  // once.
+  // The rounder of plan.tensors[index], its scales learnt where pieces share them; it lives until the next
+  // call. Not for several threads at once.
   const Rounder& at(size_t index);
 
   // Planned tensors whose format would use importance but for which a given matrix has none.
   const std::vector<size_t>& without_importance() const { return without_importance_; }
 
  private:
+  std::vector<float> importance_of(size_t index) const;
+
   const Model& model_;
   const Plan& plan_;
-  std::vector<Rounder> rounders_;
-  std::vector<bool> learnt_;
+  const ImportanceMatrix& importance_;
+  std::optional<Rounder> current_;
+  size_t current_index_ = 0;
   std::vector<size_t> without_importance_;
 };
 

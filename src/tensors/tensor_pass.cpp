@@ -14,7 +14,7 @@ namespace {
 
 // Three float copies of a piece fit in a core's own cache.
 constexpr int64_t kPieceValues = int64_t{1} << 16;
-constexpr int64_t kLongRow = int64_t{1} << 20;
+constexpr int64_t kLongRow = int64_t{1} << 17;
 
 }  // namespace
 

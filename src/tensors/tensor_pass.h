@@ -30,7 +30,7 @@ struct Piece {
 
 // Splits a tensor into pieces of about 2^16 values, in order.
 //
-//   unit        rows longer than 2^20 values are cut at multiples of `unit` values and of the storage type's
+//   unit        rows longer than 2^17 values are cut at multiples of `unit` values and of the storage type's
 //               block; shorter ones never
 //   whole_rows  never cut a row, however long
 std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit = 1, bool whole_rows = false);
