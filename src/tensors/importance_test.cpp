@@ -42,18 +42,13 @@ std::string gguf_form(const std::vector<float>& sums, const std::vector<float>& 
   return builder.build();
 }
 
-std::vector<float> weights(const ImportanceMatrix& matrix_file, const TensorInfo& tensor) {
-  std::span<const float> found = matrix_file.weights_for(tensor);
-  return {found.begin(), found.end()};
-}
-
 TEST(ImportanceMatrix, ReadsTheGgufFormAsMeansPerExpert) {
   TestFolder folder;
   std::string path = folder.write("i.gguf", gguf_form({2, 4, 30, 0, 7, 7}, {2, 10, 0}, {2, 3}));
   ImportanceMatrix found = ImportanceMatrix::load(path);
   EXPECT_EQ(found.entry_count(), 1u);
   // The third expert saw nothing: its channels count alike.
-  EXPECT_EQ(weights(found, matrix("blk.0.ffn_up.weight", {2, 5, 3})), (std::vector<float>{1, 2, 3, 0, 1, 1}));
+  EXPECT_EQ(found.weights_for(matrix("blk.0.ffn_up.weight", {2, 5, 3})), (std::vector<float>{1, 2, 3, 0, 1, 1}));
   EXPECT_TRUE(found.weights_for(matrix("other", {2, 5})).empty());
 }
 
@@ -61,8 +56,8 @@ TEST(ImportanceMatrix, ReadsTheOlderFormDividedByItsCalls) {
   TestFolder folder;
   std::string bytes = bytes_of(int32_t{2}) + legacy_entry("a", 4, {8, 2}) + legacy_entry("b", 0, {3});
   ImportanceMatrix found = ImportanceMatrix::load(folder.write("i.dat", bytes));
-  EXPECT_EQ(weights(found, matrix("a", {2, 9})), (std::vector<float>{2, 0.5f}));
-  EXPECT_EQ(weights(found, matrix("b", {1, 9})), (std::vector<float>{3}));
+  EXPECT_EQ(found.weights_for(matrix("a", {2, 9})), (std::vector<float>{2, 0.5f}));
+  EXPECT_EQ(found.weights_for(matrix("b", {1, 9})), (std::vector<float>{3}));
 }
 
 TEST(ImportanceMatrix, RefusesWhatItCannotTrust) {
