@@ -76,6 +76,25 @@ MappedFile MappedFile::over(std::string name, std::span<const std::byte> bytes) 
   return result;
 }
 
+void MappedFile::read(uint64_t offset, std::span<std::byte> target) const {
+  FQ_CHECK(descriptor_ >= 0);
+  while (!target.empty()) {
+    ssize_t count = pread(descriptor_, target.data(), target.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      throw Error("{}: at byte {}: cannot be read: {}", printable(path_), offset, std::strerror(errno));
+    }
+    if (count == 0) {
+      throw Error(
+          "{}: at byte {}: found the end of the file, wanted {} more bytes; it became shorter while it was "
+          "read",
+          printable(path_), offset, target.size());
+    }
+    target = target.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+}
+
 MappedFile::~MappedFile() {
   if (descriptor_ < 0) return;
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);

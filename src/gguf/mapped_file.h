@@ -22,6 +22,9 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Reads bytes of the file at `offset` into all of `target`, not through the map. Throws Error when the file has become
+  // shorter or cannot be read.
+  void read(uint64_t offset, std::span<std::byte> target) const;
   int descriptor() const { return descriptor_; }  // -1 when there is none
 
  private:

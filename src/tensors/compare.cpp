@@ -88,13 +88,13 @@ void add_to_histograms(const Piece& piece, std::span<const float> values_a, std:
 
 Difference compare_piece(const TensorView& a, const Piece& piece_a, const TensorView& b, const Piece& piece_b,
                          double epsilon, Scratch& scratch, Gathered& gathered) {
-  std::span<const std::byte> bytes_a = bytes_of(a, piece_a);
-  std::span<const std::byte> bytes_b = bytes_of(b, piece_b);
+  std::span<const std::byte> bytes_a = fetch(a, piece_a, scratch.raw);
+  std::span<const std::byte> bytes_b = fetch(b, piece_b, scratch.other_raw);
   bool same =
       a.info->type == b.info->type && std::memcmp(bytes_a.data(), bytes_b.data(), bytes_a.size()) == 0;
   if (!same) gathered.same_bytes = false;
-  std::span<const float> values_a = decode_piece(a, piece_a, scratch.original);
-  std::span<const float> values_b = same ? values_a : decode_piece(b, piece_b, scratch.rounded);
+  std::span<const float> values_a = decode_piece(a, bytes_a, piece_a, scratch.original);
+  std::span<const float> values_b = same ? values_a : decode_piece(b, bytes_b, piece_b, scratch.rounded);
   add_to_histograms(piece_a, values_a, values_b, gathered);
   take_sample(piece_a, values_a, gathered.stride, a.info->value_count, gathered.sample_a);
   take_sample(piece_a, values_b, gathered.stride, a.info->value_count, gathered.sample_b);

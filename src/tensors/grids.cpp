@@ -155,11 +155,10 @@ using Holds = std::function<bool(const Piece&, std::span<const float>, Scratch&)
 bool every_piece(const TensorView& view, std::span<const Piece> pieces, const Holds& holds) {
   Scratch own;
   Piece row = first_row_of(*view.info, pieces.front());
-  if (!holds(row, decode_piece(view, row, own.original), own)) return false;
+  if (!holds(row, read_piece(view, row, own), own)) return false;
   std::atomic<bool> all = true;
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    if (all && !holds(pieces[index], decode_piece(view, pieces[index], scratch.original), scratch))
-      all = false;
+    if (all && !holds(pieces[index], read_piece(view, pieces[index], scratch), scratch)) all = false;
   });
   return all;
 }
@@ -179,8 +178,7 @@ bool whole_tensor_is_exact_for(const CodeGrid& grid, const TensorView& view, dou
   std::vector<Piece> pieces = pieces_of(*view.info);
   std::vector<ScaleInterval> parts(pieces.size());
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    parts[index] =
-        interval_of(grid, view.info->type, guess, decode_piece(view, pieces[index], scratch.original));
+    parts[index] = interval_of(grid, view.info->type, guess, read_piece(view, pieces[index], scratch));
   });
   ScaleInterval interval;
   for (const ScaleInterval& part : parts) interval.merge(part);
@@ -261,7 +259,7 @@ Extent extent_of(const TensorView& view) {
   std::vector<Piece> pieces = pieces_of(*view.info);
   std::vector<Extent> parts(pieces.size());
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    std::span<const float> values = decode_piece(view, pieces[index], scratch.original);
+    std::span<const float> values = read_piece(view, pieces[index], scratch);
     parts[index].extreme = extreme_of(values);
     parts[index].finite = std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
   });

@@ -48,7 +48,8 @@ TEST(ImportanceMatrix, ReadsTheGgufFormAsMeansPerExpert) {
   ImportanceMatrix found = ImportanceMatrix::load(path);
   EXPECT_EQ(found.entry_count(), 1u);
   // The third expert saw nothing: its channels count alike.
-  EXPECT_EQ(found.weights_for(matrix("blk.0.ffn_up.weight", {2, 5, 3})), (std::vector<float>{1, 2, 3, 0, 1, 1}));
+  EXPECT_EQ(found.weights_for(matrix("blk.0.ffn_up.weight", {2, 5, 3})),
+            (std::vector<float>{1, 2, 3, 0, 1, 1}));
   EXPECT_TRUE(found.weights_for(matrix("other", {2, 5})).empty());
 }
 

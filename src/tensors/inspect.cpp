@@ -19,7 +19,7 @@ ValueFacts facts_by_codes(const TensorView& view, std::vector<std::optional<Code
                           Progress& progress) {
   std::vector<Piece> pieces = pieces_of(*view.info);
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    std::span<const std::byte> bytes = bytes_of(view, pieces[index]);
+    std::span<const std::byte> bytes = fetch(view, pieces[index], scratch.raw);
     bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(uint16_t) == 0;
     if (!aligned) {
       scratch.bytes.assign(bytes.begin(), bytes.end());
@@ -53,7 +53,7 @@ ValueFacts facts_by_values(const TensorView& view, Progress& progress) {
   std::vector<DistinctCounter> distinct(max_thread_slots());
   std::atomic<bool> too_many = false;
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    std::span<const float> values = decode_piece(view, pieces[index], scratch.original);
+    std::span<const float> values = read_piece(view, pieces[index], scratch);
     statistics[index].add(values);
     needs[index].add(values);
     DistinctCounter& counter = distinct[thread_slot()];

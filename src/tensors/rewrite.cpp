@@ -112,12 +112,13 @@ uint64_t count_saturated(std::span<const float> original, std::span<const float>
 TensorResult rewrite_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
   TensorResult result{};
   const TensorInfo& info = *job.view.info;
-  std::span<float> original = decode_piece(job.view, piece, scratch.original);
+  std::span<const std::byte> raw = fetch(job.view, piece, scratch.raw);
+  std::span<float> original = decode_piece(job.view, raw, piece, scratch.original);
   scratch.rounded.assign(original.begin(), original.end());
   job.rounder.round(piece, scratch.rounded, scratch.bytes);
   std::span<const float> stored = original;
   if (job.type_after == info.type && same_bits(original, scratch.rounded)) {
-    job.file.write(job.output_offset + piece.byte_offset, bytes_of(job.view, piece));
+    job.file.write(job.output_offset + piece.byte_offset, raw);
   } else {
     stored = store_piece(job, piece, scratch);
     job.file.write(job.output_offset + bytes_before_value(job.type_after, piece.first_value), scratch.bytes);
@@ -125,8 +126,7 @@ TensorResult rewrite_piece(const TensorJob& job, const Piece& piece, Scratch& sc
       measure_storage(scratch.rounded.data(), stored.data(), stored.size(), result.store_changed_count,
                       result.store_max_abs);
     }
-    result.bytes_changed =
-        job.type_after != info.type || !same_bytes(scratch.bytes, bytes_of(job.view, piece));
+    result.bytes_changed = job.type_after != info.type || !same_bytes(scratch.bytes, raw);
   }
   result.difference =
       measure_difference(original, stored, job.epsilon, static_cast<uint64_t>(piece.first_value));

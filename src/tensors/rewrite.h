@@ -13,10 +13,11 @@ namespace fakequant {
 
 struct RewriteOptions {
   double epsilon = kDefaultEpsilon;
-  bool force = false;               // replace an existing output
-  bool sync = true;                 // on disk before the rename
-  bool stamp = false;               // add fakequant.* metadata
-  std::vector<std::string> inputs = {};  // files that no output may replace; the model's own are among them anyway
+  bool force = false;  // replace an existing output
+  bool sync = true;    // on disk before the rename
+  bool stamp = false;  // add fakequant.* metadata
+  std::vector<std::string> inputs =
+      {};  // files that no output may replace; the model's own are among them anyway
   Progress::Mode progress = Progress::Mode::automatic;
 };
 

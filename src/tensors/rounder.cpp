@@ -55,7 +55,7 @@ bool Rounder::needs_ranges() const {
 void Rounder::learn_ranges(const TensorView& view) {
   std::vector<ScaleRange> parts(pieces_.size());
   for_each_piece(pieces_, [&](size_t index, Scratch& scratch) {
-    parts[index] = scale_range(decode_piece(view, pieces_[index], scratch.original));
+    parts[index] = scale_range(read_piece(view, pieces_[index], scratch));
   });
   bool per_row = std::get<BlockFormat>(format_.kind).extent == ScaleExtent::row;
   ranges_.assign(per_row ? static_cast<size_t>(info_.row_count) : 1, {});

@@ -51,7 +51,7 @@ RoundedNeeds needs_after_rounding(const TensorView& view, const Rounder& rounder
   const std::vector<Piece>& pieces = rounder.pieces();
   std::vector<RoundedNeeds> parts(pieces.size());
   for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    std::span<float> values = decode_piece(view, pieces[index], scratch.original);
+    std::span<float> values = read_piece(view, pieces[index], scratch);
     scratch.rounded.assign(values.begin(), values.end());
     rounder.round(pieces[index], scratch.rounded, scratch.bytes);
     parts[index].needs.add(scratch.rounded);

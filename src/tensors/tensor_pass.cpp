@@ -20,7 +20,7 @@ constexpr int64_t kLongRow = int64_t{1} << 17;
 
 TensorView view_of(const Model& model, size_t tensor_index) {
   const Model::Located& located = model.tensors()[tensor_index];
-  return {located.info, model.data_of(located)};
+  return {located.info, model.data_of(located), &model.shards()[located.shard_index].file()};
 }
 
 std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit, bool whole_rows) {
@@ -51,19 +51,35 @@ std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit, bool whole_ro
   return pieces;
 }
 
-std::span<float> decode_piece(const TensorView& view, const Piece& piece, std::vector<float>& values) {
+std::span<const std::byte> fetch(const TensorView& view, const Piece& piece, std::vector<std::byte>& buffer) {
+  if (view.file == nullptr || view.file->descriptor() < 0)
+    return view.bytes.subspan(piece.byte_offset, piece.byte_count);
+  buffer.resize(piece.byte_count);
+  view.file->read(view.info->data_offset + piece.byte_offset, buffer);
+  return buffer;
+}
+
+std::span<float> decode_piece(const TensorView& view, std::span<const std::byte> raw, const Piece& piece,
+                              std::vector<float>& values) {
   values.resize(static_cast<size_t>(piece.value_count));
   if (!can_decode(view.info->type)) {
     throw Error("tensor '{}': values of type {} cannot be read, the type is internal to ggml",
                 printable(view.info->name), name_of(view.info->type));
   }
-  decode(view.info->type, bytes_of(view, piece), values);
+  decode(view.info->type, raw, values);
   return values;
 }
 
+std::span<float> read_piece(const TensorView& view, const Piece& piece, Scratch& scratch) {
+  return decode_piece(view, fetch(view, piece, scratch.raw), piece, scratch.original);
+}
+
 void for_each_piece(std::span<const Piece> pieces, const std::function<void(size_t, Scratch&)>& body) {
-  std::vector<Scratch> scratch(max_thread_slots());
-  parallel_for(pieces.size(), [&](size_t index) { body(index, scratch[thread_slot()]); });
+  parallel_for(pieces.size(), [&](size_t index) {
+    // Kept from tensor to tensor: fresh memory costs as much as reading into it.
+    thread_local Scratch scratch;
+    body(index, scratch);
+  });
 }
 
 }  // namespace fakequant

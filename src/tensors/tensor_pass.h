@@ -11,10 +11,11 @@
 
 namespace fakequant {
 
-// A tensor's description and its bytes in the map.
+// A tensor's description and where its bytes are.
 struct TensorView {
   const TensorInfo* info;
-  std::span<const std::byte> bytes;
+  std::span<const std::byte> bytes;  // in the map
+  const MappedFile* file = nullptr;  // the file they are in; null for bytes in memory
 };
 
 TensorView view_of(const Model& model, size_t tensor_index);
@@ -35,22 +36,28 @@ struct Piece {
 //   whole_rows  never cut a row, however long
 std::vector<Piece> pieces_of(const TensorInfo& info, int64_t unit = 1, bool whole_rows = false);
 
-// The part of the view that holds a piece.
-inline std::span<const std::byte> bytes_of(const TensorView& view, const Piece& piece) {
-  return view.bytes.subspan(piece.byte_offset, piece.byte_count);
-}
-
-// Float memory of one thread, reused from piece to piece.
+// Memory of one thread, reused from piece to piece.
 struct Scratch {
+  std::vector<std::byte> raw;        // bytes as the file stores them
+  std::vector<std::byte> other_raw;  // of a second file
   std::vector<float> original;
   std::vector<float> rounded;
   std::vector<float> stored;
-  std::vector<std::byte> bytes;
+  std::vector<std::byte> bytes;  // encoded values
 };
 
-// Resizes `values` and decodes the piece into it. Throws Error naming the tensor when its type cannot be
-// decoded.
-std::span<float> decode_piece(const TensorView& view, const Piece& piece, std::vector<float>& values);
+// The bytes of a piece. They are read from the file into `buffer`: that takes two thirds of the time that touching
+// the pages of a map does, keeps them out of this process's memory, and tells of a file that became shorter (Error)
+// where a map raises a signal.
+std::span<const std::byte> fetch(const TensorView& view, const Piece& piece, std::vector<std::byte>& buffer);
+
+// Resizes `values` and decodes `raw`, the fetched bytes of a piece, into it. Throws Error naming the tensor when its
+// type cannot be decoded.
+std::span<float> decode_piece(const TensorView& view, std::span<const std::byte> raw, const Piece& piece,
+                              std::vector<float>& values);
+
+// Both: fetches a piece and decodes it into scratch.original.
+std::span<float> read_piece(const TensorView& view, const Piece& piece, Scratch& scratch);
 
 // Calls body(piece_index, scratch) for every piece on all threads, in no promised order. Store results by
 // index.
