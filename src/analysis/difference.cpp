@@ -102,9 +102,11 @@ void count_nonfinite(const float* original, const float* restored, size_t count,
     if (before && after) continue;
     ++result.nonfinite_count;
     if (before) ++result.new_nonfinite;
-    const bool both_nan = std::isnan(original[i]) && std::isnan(restored[i]);
-    if (both_nan && std::bit_cast<uint32_t>(original[i]) != std::bit_cast<uint32_t>(restored[i])) {
+    if (std::bit_cast<uint32_t>(original[i]) == std::bit_cast<uint32_t>(restored[i])) continue;
+    if (std::isnan(original[i]) && std::isnan(restored[i])) {
       --result.changed_count;  // compare_bits counted another payload as a change
+    } else {
+      ++result.nonfinite_changes;
     }
   }
 }
@@ -157,6 +159,7 @@ void Difference::merge(const Difference& behind) {
   changed_count += behind.changed_count;
   nonfinite_count += behind.nonfinite_count;
   new_nonfinite += behind.new_nonfinite;
+  nonfinite_changes += behind.nonfinite_changes;
   if (behind.max_abs > max_abs) {
     max_abs = behind.max_abs;
     max_abs_index = behind.max_abs_index;

@@ -17,6 +17,8 @@ struct Difference {
   uint64_t changed_count = 0;    // bits differ, so -0 against +0 is a change; NaN against NaN is none
   uint64_t nonfinite_count = 0;  // pairs left out
   uint64_t new_nonfinite = 0;    // finite before, NaN or Inf after
+  uint64_t nonfinite_changes =
+      0;  // pairs left out that differ (NaN against NaN does not): no measure tells how far
 
   double max_abs = 0;
   uint64_t max_abs_index = 0;  // first value with that difference; means nothing while max_abs is 0

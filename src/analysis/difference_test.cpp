@@ -283,5 +283,20 @@ TEST(Difference, SameBitsOnEveryProcessor) {
   EXPECT_EQ(d.sum_product, 0x1.9bdb9872da785p+7);
 }
 
+TEST(MeasureDifference, CountsChangesThatNoMeasureCanTell) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> original{1, nan, inf, inf, nan, 2};
+  const std::vector<float> restored{nan, nan, inf, -inf, 3, 2};
+  const Difference found = measure_difference(original, restored);
+  EXPECT_EQ(found.nonfinite_count, 5u);
+  EXPECT_EQ(found.nonfinite_changes, 3u);  // 1 to NaN, Inf to -Inf, NaN to 3
+  EXPECT_EQ(found.new_nonfinite, 1u);
+  EXPECT_EQ(found.changed_count, 3u);
+  Difference twice = found;
+  twice.merge(found);
+  EXPECT_EQ(twice.nonfinite_changes, 6u);
+}
+
 }  // namespace
 }  // namespace fakequant

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/message.h"
 #include "base/text.h"
 
 namespace fakequant {
@@ -55,9 +56,10 @@ void Progress::draw(Clock::time_point now) {
   if (terminal_) {
     constexpr int kWidth = 24;
     int filled = static_cast<int>(share * kWidth);
-    fmt::print(stderr, "\r[{:#<{}}{:-<{}}] {}\033[K", "", filled, "", kWidth - filled, text);
+    std::string bar = fmt::format("\r[{:#<{}}{:-<{}}] {}\033[K", "", filled, "", kWidth - filled, text);
+    std::fputs(bar.c_str(), stderr);
   } else {
-    fmt::print(stderr, "{}\n", text);
+    write_message(text);
   }
   std::fflush(stderr);
   drawn_ = true;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/message.h"
 #include "base/text.h"
 #include "engine/codec.h"
 #include "gguf/pending_file.h"
@@ -104,13 +105,13 @@ void write_json(const CommonOptions& common, const std::function<nlohmann::order
   }
   PendingFile file(common.json_path, 0);
   file.write(0, std::as_bytes(std::span(text)));
-  file.publish();
+  file.publish(true);
 }
 
 void warn(const CommonOptions& common, const std::string& text) {
   if (common.quiet) return;
   std::fflush(stdout);  // in the order in which a reader of both expects them
-  fmt::print(stderr, "warning: {}\n", text);
+  write_message("warning: " + text);
 }
 
 std::string version_text() {

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/message.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/json.h"
@@ -68,6 +69,7 @@ Rows sorted_rows(const Comparison& comparison, const std::string& order) {
     if (order != key.name) continue;
     // NaN last, whatever the key.
     auto rank = [&](const TensorComparison* t) {
+      if (t->difference.nonfinite_changes > 0) return double{INFINITY};
       double v = key.worst_first(*t);
       return std::isnan(v) ? -INFINITY : v;
     };
@@ -121,13 +123,11 @@ void print_tensors(const Comparison& comparison, const Rows& rows, size_t most, 
   if (shown < listed) fmt::print("({} not shown; --top 0 shows all)\n", counted(listed - shown, "tensor"));
 }
 
-void print_names(const char* what, const std::vector<std::string>& names) {
+void print_names(const char* where, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  size_t shown = std::min<size_t>(names.size(), 8);
-  std::vector<std::string> list;
-  for (size_t i = 0; i < shown; ++i) list.push_back(printable(names[i]));
-  fmt::print("{} {}: {}{}\n", names.size(), what, join(list, ", "),
-             shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
+  std::vector<std::string> shown;
+  for (const std::string& name : names) shown.push_back(printable(name));
+  fmt::print("{} {}: {}\n", counted(names.size(), "tensor"), where, some_of(shown));
 }
 
 void print_metadata(const Comparison& comparison) {
@@ -220,7 +220,7 @@ void print_summary(const Comparison& comparison) {
   fmt::print("{} of {} tensors hold the same values", identical, comparison.tensors.size());
   if (retyped > 0) fmt::print("; {} are stored in another type", retyped);
   if (comparison.total.new_nonfinite > 0)
-    fmt::print("; {} values became NaN or Inf", format_count(comparison.total.new_nonfinite));
+    fmt::print("; {} became NaN or Inf", counted(comparison.total.new_nonfinite, "value"));
   fmt::print(".\n");
   for (const TensorComparison& tensor : comparison.tensors) {
     if (!tensor.incomparable.empty())
@@ -307,14 +307,16 @@ std::vector<std::string> uncompared(const Comparison& comparison) {
 std::vector<std::string> crossed_limits(const Comparison& comparison, const std::vector<Limit>& limits) {
   std::vector<std::string> crossed;
   for (const Limit& limit : limits) {
+    auto check = [&](const std::string& name, const Difference& difference) {
+      if (!limit.crossed(difference)) return;
+      std::string found = limit.has_measure(difference)
+                              ? "found " + number(limit.measured(difference))
+                              : counted(difference.nonfinite_changes, "value") + " differ by NaN or Inf";
+      crossed.push_back(fmt::format("{}: {} ({})", name, limit.text(), found));
+    };
+    check("all tensors together", comparison.total);
     for (const TensorComparison& tensor : comparison.tensors) {
-      if (!tensor.incomparable.empty() || !limit.crossed(tensor.difference)) continue;
-      crossed.push_back(fmt::format("{}: {} (found {})", printable(tensor.a->name), limit.text(),
-                                    number(limit.measured(tensor.difference))));
-    }
-    if (limit.crossed(comparison.total)) {
-      crossed.push_back(fmt::format("all tensors together: {} (found {})", limit.text(),
-                                    number(limit.measured(comparison.total))));
+      if (tensor.incomparable.empty()) check(printable(tensor.a->name), tensor.difference);
     }
   }
   if (limits.empty()) return crossed;
@@ -348,14 +350,15 @@ int run(Options& options, const CommonOptions& common) {
     print_histograms(comparison);
     fmt::print("\n");
     print_summary(comparison);
-    print_names("tensors only in A", comparison.only_in_a);
-    print_names("tensors only in B", comparison.only_in_b);
+    print_names("only in A", comparison.only_in_a);
+    print_names("only in B", comparison.only_in_b);
     print_metadata(comparison);
   }
   write_json(common, [&] { return json_of(options, comparison, rows, crossed); });
   size_t shown = std::min<size_t>(crossed.size(), 10);
-  for (size_t i = 0; i < shown; ++i) fmt::print(stderr, "limit crossed: {}\n", crossed[i]);
-  if (shown < crossed.size()) fmt::print(stderr, "and {} more limits crossed\n", crossed.size() - shown);
+  std::fflush(stdout);
+  for (size_t i = 0; i < shown; ++i) write_message("limit crossed: " + crossed[i]);
+  if (shown < crossed.size()) write_message(fmt::format("and {} more", crossed.size() - shown));
   return crossed.empty() ? kDone : kLimitCrossed;
 }
 
@@ -378,9 +381,12 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common) {
          "--fail-if", options->fail_if,
          "Exit with 3 when this is true of a tensor or of all together, as in max_rel>0.01; measures: " +
              Limit::metric_names())
-      ->type_name("LIMIT");
+      ->type_name("LIMIT")
+      ->allow_extra_args(false);
   add_epsilon_option(app, options->compare.epsilon, "|a - b| / (|a| + epsilon)");
   app.footer(
+      "max rel is 1 or more wherever a value becomes 0, as in every integer format: RMSE and SNR say more "
+      "there.\n"
       "W1: Wasserstein-1 distance of the two sets of values. KL(hist): divergence of their histograms in "
       "nats.\n"
       "Both, and the histograms, are of a sample in big tensors (--json says of how many values); all "

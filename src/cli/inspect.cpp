@@ -93,7 +93,8 @@ std::string remarks_on(const TensorInfo& info, const TensorReport& report) {
   add(s.inf_count, "Inf");
   add(s.beyond_f16_count, "beyond F16");
   if (s.zero_count > 0) remarks.push_back(counted(s.zero_count, "zero"));
-  add(s.subnormal_count, "subnormal");
+  // Of F16 values those are the share below its normals.
+  if (info.type != TensorType::F16) add(s.subnormal_count, "subnormal");
   if (s.below_f16_normal_count > 0)
     remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
   if (!decodes_exactly(info.type)) remarks.push_back("read as F32");
@@ -183,7 +184,8 @@ void print_summary(const Model& model, const SelectionOptions& selection,
     narrow_count += report.narrow_type ? 1 : 0;
   }
   fmt::print("\n");
-  if (wider.empty()) fmt::print("Every tensor needs the precision of its type.\n");
+  const char* whom = selection.given() ? "Every tensor looked at" : "Every tensor";
+  if (wider.empty()) fmt::print("{} needs the precision of its type.\n", whom);
   for (const auto& [what, names] : wider) {
     fmt::print("{} {} {}: {}.\n", counted(names.size(), "tensor"), names.size() == 1 ? "is" : "are", what,
                some_of(names));
@@ -193,7 +195,9 @@ void print_summary(const Model& model, const SelectionOptions& selection,
                narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved),
                narrow_command(model, selection));
   } else {
-    fmt::print("A lossless narrowing (--store narrow) would save nothing: no F32 matrix fits F16 or BF16.\n");
+    fmt::print(
+        "A lossless narrowing (--store narrow) would save nothing: no F32 matrix{} fits F16 or BF16.\n",
+        selection.given() ? " looked at" : "");
   }
 }
 

@@ -23,6 +23,7 @@ Json difference_json(const Difference& difference) {
       {"cosine", difference.cosine()},
       {"new_nonfinite", difference.new_nonfinite},
       {"nonfinite_count", difference.nonfinite_count},
+      {"nonfinite_changes", difference.nonfinite_changes},
   };
 }
 

@@ -11,6 +11,7 @@ namespace fakequant::cli {
 struct Limit::Metric {
   const char* name;
   double (*measure)(const Difference&);
+  bool counts = false;  // tells of NaN and Inf too
 };
 
 const Limit::Metric Limit::kMetrics[] = {
@@ -21,8 +22,8 @@ const Limit::Metric Limit::kMetrics[] = {
     {"rmse", [](const Difference& d) { return d.rmse(); }},
     {"snr_db", [](const Difference& d) { return d.snr_db(); }},
     {"cosine", [](const Difference& d) { return d.cosine(); }},
-    {"changed_count", [](const Difference& d) { return static_cast<double>(d.changed_count); }},
-    {"new_nonfinite", [](const Difference& d) { return static_cast<double>(d.new_nonfinite); }},
+    {"changed_count", [](const Difference& d) { return static_cast<double>(d.changed_count); }, true},
+    {"new_nonfinite", [](const Difference& d) { return static_cast<double>(d.new_nonfinite); }, true},
 };
 
 std::string Limit::metric_names() {
@@ -63,9 +64,13 @@ double Limit::measured(const Difference& difference) const {
   return metric_->measure(difference);
 }
 
+bool Limit::has_measure(const Difference& difference) const {
+  return (metric_->counts || difference.nonfinite_changes == 0) && !std::isnan(measured(difference));
+}
+
 bool Limit::crossed(const Difference& difference) const {
+  if (!has_measure(difference)) return true;
   double value = measured(difference);
-  if (std::isnan(value)) return true;
   if (or_equal_ && value == bound_) return true;
   return greater_ ? value > bound_ : value < bound_;
 }

@@ -14,8 +14,10 @@ class Limit {
   // are.
   static Limit parse(std::string_view text);
 
-  // Whether the condition is true of `difference`; a measure that does not exist (NaN) counts as crossed.
+  // Whether the condition is true of `difference`; a measure that does not exist (see has_measure) counts as crossed.
   bool crossed(const Difference& difference) const;
+  // False when values differ by NaN or Inf, which only counts can tell, or the number is none.
+  bool has_measure(const Difference& difference) const;
   double measured(const Difference& difference) const;
   const std::string& text() const { return text_; }
 

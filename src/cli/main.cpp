@@ -9,8 +9,10 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <thread>
 
 #include "base/error.h"
+#include "base/message.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -35,12 +37,21 @@ extern "C" void on_stop(int signal_number) {
   raise(signal_number);
 }
 
+// Where no exception can be caught: a thread could not be started, say.
+[[noreturn]] void on_terminate() {
+  remove_pending_files();
+  write_message("fakequant: ended for want of threads or memory; give fewer with -t");
+  _exit(kFailed);
+}
+
 void install_signal_handlers() {
+  std::set_terminate(on_terminate);
   // Beyond a limit on file size a write then says so, like on a full disk.
   signal(SIGXFSZ, SIG_IGN);
   struct sigaction action {};
   action.sa_handler = on_stop;
-  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT, SIGXCPU}) {
+  for (int number :
+       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2}) {
     struct sigaction before {};
     sigaction(number, nullptr, &before);
     if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);
@@ -49,13 +60,18 @@ void install_signal_handlers() {
   sigaction(SIGBUS, &action, nullptr);
 }
 
+// More than a few per processor only stand in each other's way.
+int most_threads() {
+  return std::max(64, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 void add_common_options(CLI::App& app, CommonOptions& common) {
   app.add_option("--json", common.json_path,
                  "Write the full result as JSON to this file (- is standard output)")
       ->type_name("FILE");
   app.add_option("-t,--threads", common.threads, "Threads to use; 0 is every processor")
       ->type_name("N")
-      ->check(CLI::Range(0, 256));
+      ->check(CLI::Range(0, most_threads()));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,
@@ -81,7 +97,8 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
   if (current == &app && argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);
-    fmt::print(stderr, "fakequant: '{}' is no command{}\n", printable(argv[1]), did_you_mean(argv[1], names));
+    write_message(
+        fmt::format("fakequant: '{}' is no command{}", printable(argv[1]), did_you_mean(argv[1], names)));
   } else {
     for (int i = 1; i < argc && unknown; ++i) {
       std::string word = split(argv[i], '=')[0];
@@ -91,11 +108,23 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
     }
     std::string text = error.what();
     while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
-    fmt::print(stderr, "fakequant: {}{}\n", printable(text), hint);
+    write_message("fakequant: " + printable(text) + hint);
   }
-  fmt::print(stderr, "Run `fakequant{} --help` for what can be given.\n",
-             current == &app ? "" : " " + current->get_name());
+  write_message(fmt::format("Run `fakequant{} --help` for what can be given.",
+                            current == &app ? "" : " " + current->get_name()));
   return kWrongUsage;
+}
+
+// An empty value is mostly a shell variable that was not set: ignoring it would choose something else.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) {
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& value : option->results()) {
+        if (value.empty())
+          throw UsageError("{}: found an empty value", option->get_name(option->get_positional()));
+      }
+    }
+  }
 }
 
 int run(int argc, char** argv) {
@@ -105,7 +134,8 @@ int run(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   app.footer(
       "MODEL is a GGUF file, any part of a split one, or `demo` for the model that comes with the program.\n"
-      "Run `fakequant COMMAND --help` for the options of a command.");
+      "Run `fakequant COMMAND --help` for the options of a command.\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but a limit of --fail-if was crossed.");
   CommonOptions common;
   std::function<int()> chosen;
   for (const Command& command : commands()) {
@@ -122,6 +152,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report_usage(app, error, argc, argv);
   }
+  refuse_empty_values(app);
   ThreadLimit limit(common.threads);
   int code = chosen();
   if (std::fflush(stdout) != 0) throw Error("standard output: {}", std::strerror(errno));
@@ -137,14 +168,14 @@ int main(int argc, char** argv) {
   try {
     return cli::run(argc, argv);
   } catch (const UsageError& error) {
-    fmt::print(stderr, "fakequant: {}\n", error.what());
+    write_message(fmt::format("fakequant: {}", error.what()));
     return cli::kWrongUsage;
   } catch (const Error& error) {
-    fmt::print(stderr, "fakequant: {}\n", error.what());
+    write_message(fmt::format("fakequant: {}", error.what()));
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "fakequant: not enough memory\n");
+    write_message("fakequant: not enough memory");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "fakequant: {}\n", error.what());
+    write_message(fmt::format("fakequant: {}", error.what()));
   }
   return cli::kFailed;
 }

@@ -13,6 +13,8 @@ std::vector<Table::Column> measure_columns() {
 }
 
 std::vector<std::string> measure_cells(const Difference& difference) {
+  // Where a value and NaN or Inf stand against each other no finite number says how far they are.
+  if (difference.nonfinite_changes > 0) return {"inf", "inf", "inf", "inf", "inf", "-inf", "-"};
   return {number(difference.max_abs),
           number(difference.mean_abs()),
           number(difference.max_rel),

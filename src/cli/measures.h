@@ -9,7 +9,7 @@
 
 namespace fakequant::cli {
 
-// max abs, mean abs, max rel, mean rel, RMSE, SNR dB, cosine.
+// max abs, mean abs, max rel, mean rel, RMSE, SNR dB, cosine; infinite when values differ by NaN or Inf.
 std::vector<Table::Column> measure_columns();
 std::vector<std::string> measure_cells(const Difference& difference);
 

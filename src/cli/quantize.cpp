@@ -56,8 +56,10 @@ std::vector<Rule> rules_of(const Options& options, const Model& model) {
     return load_recipe(options.recipe).rules;
   }
   if (!options.selection.given()) {
-    throw UsageError("which tensors? Give --tensors, --layers or --recipe. This model has {}",
-                     join(roles_present(model.tensors()), ", "));
+    throw UsageError(
+        "which tensors, to which format? Give --tensors or --layers and --format, or --recipe. This model "
+        "has {}",
+        join(roles_present(model.tensors()), ", "));
   }
   if (options.format.empty())
     throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
@@ -128,9 +130,15 @@ void print_plan(const Job& job) {
 }
 
 void print_sizes(const Job& job, bool planned_only) {
-  fmt::print("{} {}; the formats would take {:.4f} bits per weight for them, {:.4f} for the whole model.\n",
-             counted(job.plan.tensors.size(), "tensor"), planned_only ? "would be rounded" : "rounded",
-             job.plan.chosen_bits.value(), job.plan.model_bits.value());
+  size_t count = job.plan.tensors.size();
+  if (count == 0) {
+    fmt::print("Nothing is rounded: {} that were chosen do not fit their format.\n",
+               counted(job.plan.skipped.size(), "tensor"));
+  } else {
+    fmt::print("In the formats themselves {} would take {:.4f} bits per weight, the whole model {:.4f}.\n",
+               count == 1 ? "this tensor" : fmt::format("these {} tensors", format_count(count)),
+               job.plan.chosen_bits.value(), job.plan.model_bits.value());
+  }
   fmt::print("{}: {} -> {}{}\n", printable(join(job.layout.outputs, ", ")),
              format_bytes(job.layout.bytes_before), format_bytes(job.layout.bytes_after),
              planned_only ? " (dry run: nothing written)" : "");
@@ -199,7 +207,7 @@ void print_results(const Job& job, const RewriteResult& result) {
       {"tensor", left}, {"stored as", left}, {"format", left}, {"changed", right}};
   for (Table::Column& column : measure_columns()) columns.push_back(std::move(column));
   columns.push_back({"new NaN/Inf", right});
-  columns.push_back({"by storing", right});
+  columns.push_back({"store error", right});
   Table table(columns);
   double store_max_abs = 0;
   for (const TensorResult& tensor : result.tensors) {
@@ -336,7 +344,7 @@ int run(Options& options, const CommonOptions& common) {
   if (common.prints_text() && common.verbose) print_plan(job);
   RewriteResult result = rewrite(job.model, job.plan, *job.rounders, job.layout, options.rewrite);
   if (common.prints_text()) {
-    print_results(job, result);
+    if (!result.tensors.empty()) print_results(job, result);
     print_unchanged(job, result);
     print_sizes(job, false);
   }

@@ -50,9 +50,8 @@ std::string Table::text(bool bold) const {
   };
   std::vector<std::string> headers;
   for (const Column& column : columns_) headers.push_back(column.header);
-  if (bold) result += "\033[1m";
   append(headers);
-  if (bold) result += "\033[0m";
+  if (bold) result = "\033[1m" + result.substr(0, result.size() - 1) + "\033[0m\n";
   size_t total = 0;
   for (size_t width : widths) total += width + 2;
   for (const auto& row : rows_) {

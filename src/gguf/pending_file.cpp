@@ -241,14 +241,28 @@ void PendingFile::sync() {
   synced_ = true;
 }
 
-void PendingFile::publish() {
+bool PendingFile::rename_to_target(bool replace) const {
+  if (replace) return rename(temporary_.c_str(), target_.c_str()) == 0;
+  if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  // File systems without that: a link never replaces.
+  if (link(temporary_.c_str(), target_.c_str()) != 0) return false;
+  unlink(temporary_.c_str());
+  return true;
+}
+
+void PendingFile::publish(bool replace) {
   FQ_CHECK(descriptor_ >= 0);
   // Network file systems report a full disk only here; a failing close must leave the target alone.
   int closed = close(std::exchange(descriptor_, -1));
-  if ((closed != 0 && errno != EINTR) || rename(temporary_.c_str(), target_.c_str()) != 0) {
+  if ((closed != 0 && errno != EINTR) || !rename_to_target(replace)) {
     int error_number = errno;
     unlink(temporary_.c_str());
     forget(slot_);
+    if (error_number == EEXIST) {
+      throw Error("{}: appeared while this ran, and stays as it is; --force replaces an existing file",
+                  printable(target_));
+    }
     fail_to_write(error_number);
   }
   forget(slot_);

@@ -34,11 +34,14 @@ class PendingFile {
   // Makes this file a reflink clone of all of `source`; false when the file system cannot.
   bool clone_from(const MappedFile& source);
 
-  void sync();     // data and metadata on disk
-  void publish();  // rename to the target (replacing it), and sync the folder when sync() was called
+  void sync();  // data and metadata on disk
+  // Renames to the target, and syncs the folder when sync() was called. Without `replace`, throws Error when a file
+  // of that name has appeared meanwhile.
+  void publish(bool replace);
 
  private:
   void discard() noexcept;
+  bool rename_to_target(bool replace) const;
   [[noreturn]] void fail_to_write(int error_number) const;
   bool copy_by_kernel(int source, uint64_t& source_offset, uint64_t& offset, uint64_t& byte_count);
   void copy_by_buffer(const MappedFile& source, uint64_t source_offset, uint64_t offset, uint64_t byte_count);

@@ -34,7 +34,7 @@ TEST(PendingFile, AppearsOnlyWhenPublished) {
   EXPECT_TRUE(folder.names()[0].starts_with(".out.fakequant-")) << folder.names()[0];
   EXPECT_EQ(folder.names()[0].size(), std::string(".out.fakequant-XXXXXX").size());
   file.sync();
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(folder.names(), Names{"out"});
   EXPECT_EQ(read_file(folder.at("out")), std::string("\0\0abc\0\0\0", 8));
 }
@@ -57,7 +57,7 @@ TEST(PendingFile, ReplacesItsTarget) {
   folder.write("out", "old and longer");
   PendingFile file(folder.at("out"), 3);
   file.write(0, byte_span("new"));
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(read_file(folder.at("out")), "new");
   EXPECT_EQ(folder.names(), Names{"out"});
 }
@@ -69,7 +69,7 @@ TEST(PendingFile, WritesWhereALinkLeads) {
   PendingFile file(folder.at("link"), 3);
   EXPECT_EQ(other.names().size(), 2u);
   file.write(0, byte_span("new"));
-  file.publish();
+  file.publish(true);
   EXPECT_TRUE(std::filesystem::is_symlink(folder.at("link")));
   EXPECT_EQ(read_file(other.at("real")), "new");
 }
@@ -77,7 +77,7 @@ TEST(PendingFile, WritesWhereALinkLeads) {
 TEST(PendingFile, HasThePermissionsOfAnyNewFile) {
   TestFolder folder;
   mode_t old = umask(027);
-  PendingFile(folder.at("out"), 1).publish();
+  PendingFile(folder.at("out"), 1).publish(true);
   umask(old);
   struct stat status;
   ASSERT_EQ(stat(folder.at("out").c_str(), &status), 0);
@@ -88,7 +88,7 @@ TEST(PendingFile, TakesTheLongestNameThereIs) {
   TestFolder folder;
   std::string name(255, 'n');
   PendingFile file(folder.at(name), 1);
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(folder.names(), Names{name});
 }
 
@@ -105,7 +105,7 @@ TEST(PendingFile, IsWrittenFromSeveralThreads) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(read_file(folder.at("out")), bytes);
 }
 
@@ -116,7 +116,7 @@ TEST(PendingFile, CopiesRanges) {
   PendingFile file(folder.at("out"), 4000010);
   file.copy_from(source, 4097, 10, 4000000);
   file.copy_from(source, 17, 0, 0);
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(read_file(folder.at("out")), std::string(10, '\0') + bytes.substr(4097, 4000000));
 }
 
@@ -136,7 +136,7 @@ TEST(PendingFile, CopiesBetweenFileSystemsAndFromMemory) {
       file.copy_from(MappedFile::over("memory", byte_span(bytes)), 5, 0, bytes.size() - 5);
     }
     file.copy_from(MappedFile::over("memory", byte_span("12345")), 0, bytes.size() - 5, 5);
-    file.publish();
+    file.publish(true);
   }
   EXPECT_EQ(read_file(folder.at("out")), bytes.substr(5) + "12345");
 }
@@ -159,7 +159,7 @@ TEST(PendingFile, ClonesOrSaysThatItCannot) {
   MappedFile source(folder.write("in", bytes));
   PendingFile file(folder.at("out"), bytes.size());
   if (!file.clone_from(source)) file.copy_from(source, 0, 0, bytes.size());
-  file.publish();
+  file.publish(true);
   EXPECT_EQ(read_file(folder.at("out")), bytes);
   PendingFile other(folder.at("other"), 1);
   EXPECT_FALSE(other.clone_from(MappedFile::over("memory", byte_span("x"))));
@@ -238,7 +238,7 @@ TEST(RemovePendingFiles, RemovesThemFromASignalHandler) {
     });
     PendingFile one(folder.at("one"), 10), two(folder.at("two"), 10);
     { PendingFile gone(folder.at("gone"), 10); }
-    PendingFile(folder.at("done"), 10).publish();
+    PendingFile(folder.at("done"), 10).publish(true);
     raise(SIGTERM);
     _exit(1);
   }
@@ -316,6 +316,18 @@ TEST(CheckOutput, RefusesWhenTheDiskHasTooLittleSpace) {
                                   ": 4.000 EiB needed, "))
       << message;
   EXPECT_TRUE(message.ends_with(" free")) << message;
+}
+
+TEST(PendingFilePublish, DoesNotReplaceAFileThatAppearedMeanwhile) {
+  TestFolder folder;
+  PendingFile file(folder.at("out"), 1);
+  folder.write("out", "precious");
+  EXPECT_NE(error_of([&] { file.publish(false); }).find("appeared while this ran"), std::string::npos);
+  EXPECT_EQ(read_file(folder.at("out")), "precious");
+  EXPECT_EQ(folder.names().size(), 1u);
+  PendingFile second(folder.at("new"), 1);
+  second.publish(false);
+  EXPECT_EQ(folder.names().size(), 2u);
 }
 
 }  // namespace

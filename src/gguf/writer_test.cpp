@@ -69,7 +69,7 @@ TEST(WriteUntouched, KeepsEveryByteOutsideTheRewrittenTensors) {
       }
       PendingFile output = write_untouched(input, layout, rewritten, folder.at("out.gguf"));
       write_rewritten(output, layout, rewritten);
-      output.publish();
+      output.publish(true);
       EXPECT_TRUE(read_file(folder.at("out.gguf")) == expected) << choice;
     }
   }
@@ -93,7 +93,7 @@ TEST_P(WriteChanged, CarriesEverythingElseOver) {
   PendingFile pending = write_untouched(input, layout, rewritten, folder.at("out.gguf"));
   write_rewritten(pending, layout, rewritten);
   pending.sync();
-  pending.publish();
+  pending.publish(true);
 
   GgufFile output = GgufFile::open(folder.at("out.gguf"));
   EXPECT_EQ(output.version(), version);
@@ -138,7 +138,7 @@ TEST(PlanLayout, AppendsStampsAndReplacesEqualKeys) {
   GgufFile input = GgufFile::open(folder.write("in.gguf", bytes));
   FileLayout layout = plan_layout(input, types_of(input), {{"fakequant.old", "new"}, {"fakequant.more", ""}});
   EXPECT_EQ(layout.kept_metadata.size(), 3u);
-  write_untouched(input, layout, {false}, folder.at("out.gguf")).publish();
+  write_untouched(input, layout, {false}, folder.at("out.gguf")).publish(true);
 
   GgufFile output = GgufFile::open(folder.at("out.gguf"));
   std::vector<std::string> keys;
@@ -154,7 +154,7 @@ TEST(PlanLayout, StampsAFileWithoutTensors) {
   TestFolder folder;
   GgufFile input = GgufFile::open(folder.write("in.gguf", GgufBuilder().add("key", 1u).build()));
   FileLayout layout = plan_layout(input, {}, {{"fakequant.key", "value"}});
-  write_untouched(input, layout, {}, folder.at("out.gguf")).publish();
+  write_untouched(input, layout, {}, folder.at("out.gguf")).publish(true);
   GgufFile output = GgufFile::open(folder.at("out.gguf"));
   EXPECT_EQ(output.metadata().size(), 2u);
   EXPECT_EQ(output.data_offset(), layout.data_offset);

@@ -6,10 +6,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/codec.h"
 
 namespace fakequant {
 
 namespace {
+
+// In sums of products with weights below this F32 has nothing left.
+constexpr float kSmallestImportance = 0x1p-80f;
 
 constexpr std::string_view kSums = ".in_sum2";
 constexpr std::string_view kCounts = ".counts";
@@ -123,9 +127,9 @@ void ImportanceMatrix::check_values() const {
   for (const auto& [name, entry] : entries_) {
     for (size_t i = 0; i < entry.sums.count(); ++i) {
       float value = weight(entry, i);
-      if (std::isfinite(value) && value >= 0) continue;
-      throw Error("{}: importance entry '{}': found {} at channel {}, wanted a finite number not below 0",
-                  printable(path_), printable(name), value, i);
+      if (value >= 0 && value <= kLargestImportance) continue;
+      throw Error("{}: importance entry '{}': found {} at channel {}, wanted a number from 0 to {:g}",
+                  printable(path_), printable(name), value, i, kLargestImportance);
     }
   }
 }
@@ -157,9 +161,10 @@ std::vector<float> ImportanceMatrix::weights_for(const TensorInfo& tensor) const
   for (size_t i = 0; i < values.size(); ++i) values[i] = weight(entry, i);
   for (size_t first = 0; first < values.size(); first += static_cast<size_t>(tensor.row_length)) {
     auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
-    if (std::all_of(begin, begin + tensor.row_length, [](float v) { return v == 0; })) {
-      throw Error("{}: importance entry '{}' is zero for every channel; ggml would store zeros",
-                  printable(path_), printable(tensor.name));
+    if (std::all_of(begin, begin + tensor.row_length, [](float v) { return v < kSmallestImportance; })) {
+      throw Error(
+          "{}: importance entry '{}' is zero, or next to it, for every channel; ggml would store zeros",
+          printable(path_), printable(tensor.name));
     }
   }
   return values;

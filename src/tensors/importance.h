@@ -25,7 +25,7 @@ class ImportanceMatrix {
 
   // The weights for this tensor: row_length per matrix (expert), one after the other, as llama-quantize
   // computes them; empty when the file has none for it. Throws Error when there is an entry of another size,
-  // or one that is all zeros (ggml would store zeros).
+  // or one that is zero, or next to it, in all of a matrix (ggml would store zeros).
   std::vector<float> weights_for(const TensorInfo& tensor) const;
 
  private:

@@ -229,7 +229,7 @@ RewriteResult rewrite(const Model& model, const Plan& plan, PlannedRounders& rou
   }
   for (const TensorResult& tensor : result.tensors) result.total.merge(tensor.difference);
   // The first shard is the one that a loader opens: it appears last, when the others are there.
-  for (size_t s = files.size(); s-- > 0;) files[s].publish();
+  for (size_t s = files.size(); s-- > 0;) files[s].publish(options.force);
   return result;
 }
 

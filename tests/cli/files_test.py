@@ -195,6 +195,13 @@ class SplitModels(ProgramTest):
                 self.assertEqual(self.run_json("compare", single, outputs[1])["total"]["changed_count"], 0)
         self.assertFalse(any(name.startswith(".") for name in os.listdir(self.folder)))
 
+    def test_json_onto_any_part_is_refused(self):
+        before = [part.read_bytes() for part in self.parts]
+        for part in self.parts:
+            self.assertEqual(run("inspect", self.parts[0], "--json", part).returncode, 1)
+            self.assertEqual(run("compare", self.parts[0], self.parts[0], "--json", part).returncode, 1)
+        self.assertEqual([part.read_bytes() for part in self.parts], before)
+
     def test_an_output_may_be_named_as_a_part(self):
         self.run_ok("quantize", self.parts[0], self.path("o-00002-of-00003.gguf"), *BF16_NORMS)
         self.assertTrue(self.path("o-00001-of-00003.gguf").exists())
@@ -315,7 +322,7 @@ class Storage(ProgramTest):
     def test_one_dimension_in_another_type_is_warned_of(self):
         result = self.run_ok("quantize", self.input, self.path("out.gguf"), "--tensors", "norm.weight", "--format", "bf16",
                              "--store", "bf16")
-        self.assertIn("'norm.weight' has one dimension and will be stored as BF16", result.stderr)
+        self.assertIn("1 tensor of one dimension will be stored in 16 bits (norm.weight)", result.stderr)
 
     def test_quantized_storage_that_cannot_hold_the_values(self):
         for form in ("int4:group=32", "bf16:rtz", "q4_0"):
@@ -407,7 +414,7 @@ class RefusedOutputs(ProgramTest):
         self.path("folder").mkdir()
         self.refuse(self.path("folder"), "--force", says="is a folder")
         self.refuse("/dev/null", "--force", says="not a regular file")
-        self.refuse("", says="empty name")
+        self.assertEqual(run("quantize", self.input, "", *BF16_NORMS).returncode, 2)
         self.assert_only("in.gguf", "folder")
 
     def test_a_folder_without_permission(self):
@@ -451,6 +458,21 @@ class RefusedOutputs(ProgramTest):
                 self.assertEqual(result.returncode, 1, result.stdout)
         self.assert_refused("inspect", self.input, "--json", self.path("absent/x.json"), says="absent")
         self.assert_only("in.gguf", "link.gguf")
+
+    def test_json_onto_the_output_by_another_spelling(self):
+        for output, target in (("out.gguf", self.path("out.gguf")), (self.path("out.gguf"), "./out.gguf"),
+                               ("x/../out.gguf", self.path("out.gguf"))):
+            self.path("x").mkdir(exist_ok=True)
+            result = run("quantize", self.input, output, *BF16_NORMS, "--json", target, cwd=self.folder)
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertFalse(self.path("out.gguf").exists())
+
+    def test_an_output_onto_a_recipe_or_an_importance_matrix(self):
+        recipe = self.write("recipe.toml", b'[[rule]]\ntensors = "norm"\nformat = "bf16"\n')
+        matrix = self.write("imatrix.dat", b"anything")
+        self.assert_refused("quantize", self.input, recipe, "--recipe", recipe, "--force", says="recipe.toml")
+        self.assert_refused("quantize", self.input, matrix, *BF16_NORMS, "--imatrix", matrix, "--force", says="imatrix.dat")
+        self.assertTrue(recipe.read_bytes().startswith(b"[[rule]]"))
 
 
 if __name__ == "__main__":

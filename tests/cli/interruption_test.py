@@ -107,8 +107,18 @@ class Killed(ProgramTest):
     def test_sigterm(self):
         self.check(signal.SIGTERM, KILLS // 3, b"what was there before")
 
-    def test_sighup(self):
-        self.check(signal.SIGHUP, KILLS // 6)
+    def test_signals_that_end_a_program_unasked(self):
+        for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT, signal.SIGABRT):
+            with self.subTest(number):
+                self.check(number, KILLS // 6)
+
+    def test_a_limit_on_file_size(self):
+        limited = "ulimit -f 1000; exec \"$0\" \"$@\""  # 1,000 blocks of 1 KiB
+        result = subprocess.run(["bash", "-c", limited, str(PROGRAM), *self.arguments(self.path("out.gguf"))], stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, FAILED, result.stderr)
+        self.assertIn("File too large", result.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
 
 
 def can_mount():

@@ -144,7 +144,7 @@ class OddComparisons(ProgramTest):
         self.assertIsNone(keys["x.new"]["a"])
         self.assertIsNone(keys["x.gone"]["b"])
         text = self.run_ok("compare", a, b).stdout
-        for word in ("tensors only in A: a.weight", "tensors only in B: b.weight", "shape.weight", "x.gone", "F32 / F16"):
+        for word in ("tensor only in A: a.weight", "tensor only in B: b.weight", "shape.weight", "x.gone", "F32 / F16"):
             self.assertIn(word, text)
 
     def test_distribution_shift(self):

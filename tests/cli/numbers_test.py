@@ -80,8 +80,8 @@ class NormThatIsBf16InFact(ProgramTest):
         output = self.path("out.gguf")
         text = self.run_ok("quantize", self.input, output, "--tensors", "ffn_norm", "--format", "bf16:rtz").stdout
         self.assert_same_file(self.input, output)
-        self.assertIn("Unchanged: blk.0.ffn_norm.weight: its values are F32 in name and bf16 in fact", text)
-        self.assertIn("bf16:rtz holds every one of them exactly", text)
+        self.assertIn("Unchanged: blk.0.ffn_norm.weight: F32 in name and bf16 in fact", text)
+        self.assertIn("bf16:rtz holds every value exactly", text)
         self.assertIn("equal to the input byte for byte", text)
 
     def test_the_difference_is_exactly_zero(self):

@@ -108,7 +108,7 @@ class WrongUsage(ProgramTest):
 
     def test_bad_formats(self):
         for form, word in (("int4:group=0", "group=N"), ("int4:group=", "group=N"), ("int4:group=1.5", "group"), ("int17", "int17"),
-                           ("int1", "int1"), ("q4_k:rtz", "takes no parameters"), ("bf16:rtz:rne", "twice"), ("", "which format"), (":", "format"),
+                           ("int1", "int1"), ("q4_k:rtz", "takes no parameters"), ("bf16:rtz:rne", "twice"), ("", "empty value"), (":", "format"),
                            ("bf16::rtz", "parameter"), ("bf16:group=32", "group=32"), ("b\x1bf16", "format")):
             with self.subTest(form):
                 text = self.assert_usage("quantize", "demo", self.path("out.gguf"), "--tensors", "norm", "--format", form)
@@ -242,6 +242,36 @@ class Comparing(ProgramTest):
         found = self.run_json("compare", self.a, self.b, "--fail-if", "max_rel>0.001", "--fail-if", "cosine<0", code=LIMIT_CROSSED)
         self.assertTrue(any("blk.0.ffn_norm.weight: max_rel>0.001" in text for text in found["limits_crossed"]))
         self.run_ok("compare", "--fail-if", "max_rel>0.001", self.a, self.a)
+
+    def test_what_is_not_compared_crosses_every_limit(self):
+        other = self.write("other.gguf", Gguf([("elsewhere.weight", "F32", (4,), floats([1.0] * 4))]).bytes)
+        result = self.run_ok("compare", self.a, other, "--fail-if", "max_abs>1e9", code=LIMIT_CROSSED)
+        self.assertIn("only in A", result.stderr)
+        found = self.run_json("compare", self.a, other, "--fail-if", "max_abs>1e9", code=LIMIT_CROSSED)
+        self.assertIn("elsewhere.weight: only in B", found["limits_crossed"])
+        self.run_ok("compare", self.a, other)
+
+    def test_a_change_to_nan_crosses_every_measure(self):
+        values = floats([1.0, 2.0, 3.0, 4.0])
+        good = self.write("good.gguf", Gguf([("x.weight", "F32", (4,), values)]).bytes)
+        bad = self.write("bad.gguf", Gguf([("x.weight", "F32", (4,), floats([1.0, float("nan"), 3.0, 4.0]))]).bytes)
+        for limit in ("max_abs>1e9", "mean_rel>1e9", "rmse>1e9", "snr_db<-999", "cosine<-2"):
+            self.run_ok("compare", good, bad, "--fail-if", limit, code=LIMIT_CROSSED)
+            self.run_ok("compare", bad, bad, "--fail-if", limit)
+        self.run_ok("compare", good, bad, "--fail-if", "new_nonfinite>1")
+        self.assertIn("inf", self.run_ok("compare", good, bad).stdout)
+
+    def test_empty_values_are_refused(self):
+        for option in ("--layers", "--tensors", "--json"):
+            self.assertIn("empty value", self.run_ok("inspect", self.a, option, "", code=WRONG_USAGE).stderr)
+
+    def test_an_epsilon_that_is_none(self):
+        for epsilon in ("0", "-1", "nan", "inf", "1e999", "x"):
+            for command in (("compare", self.a, self.b), ("quantize", self.a, self.path("o.gguf"), "--tensors", "all", "--format", "bf16")):
+                result = run(*command, "--epsilon", epsilon)
+                self.assertEqual(result.returncode, WRONG_USAGE, result.stderr)
+                self.assertIn("finite number above 0", result.stderr)
+        self.assertFalse(self.path("o.gguf").exists())
 
 
 class DryRun(ProgramTest):
