@@ -26,7 +26,13 @@ set(LLAMA_TOOLS_INSTALL OFF CACHE BOOL "" FORCE)
 # OpenMP threads spin: on a busy machine two of them are an order slower than one. ggml's own pool is not.
 set(GGML_OPENMP OFF CACHE BOOL "ggml: use OpenMP")
 
-add_subdirectory(${FAKEQUANT_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+# In a function, so that the flag ends with it: warnings in llama.cpp are its authors' business.
+function(fakequant_add_llama)
+  set(CMAKE_C_FLAGS "${CMAKE_C_FLAGS} -w")
+  set(CMAKE_CXX_FLAGS "${CMAKE_CXX_FLAGS} -w")
+  add_subdirectory(${FAKEQUANT_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+endfunction()
+fakequant_add_llama()
 
 # For --version: the numbers that the source itself names.
 file(STRINGS ${FAKEQUANT_LLAMA_DIR}/CMakeLists.txt version_lines REGEX "^set\\(LLAMA_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+\\)")

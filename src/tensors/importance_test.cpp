@@ -69,8 +69,10 @@ TEST(ImportanceMatrix, RefusesWhatItCannotTrust) {
   EXPECT_NE(load("").find("cut short"), std::string::npos);
   EXPECT_NE(load(bytes_of(int32_t{0})).find("no importance matrix"), std::string::npos);
   EXPECT_NE(load(bytes_of(int32_t{1}) + legacy_entry("a", 1, {})).find("at least 1"), std::string::npos);
-  EXPECT_NE(load(bytes_of(int32_t{1}) + legacy_entry("a", 1, {NAN})).find("wanted a number from 0"), std::string::npos);
-  EXPECT_NE(load(bytes_of(int32_t{1}) + legacy_entry("a", 1, {-1})).find("wanted a number from 0"), std::string::npos);
+  EXPECT_NE(load(bytes_of(int32_t{1}) + legacy_entry("a", 1, {NAN})).find("wanted a number from 0"),
+            std::string::npos);
+  EXPECT_NE(load(bytes_of(int32_t{1}) + legacy_entry("a", 1, {-1})).find("wanted a number from 0"),
+            std::string::npos);
   EXPECT_NE(load(bytes_of(int32_t{1}) + bytes_of(int32_t{-5})).find("name"), std::string::npos);
   EXPECT_NE(load(GgufBuilder().build()).find("without importance entries"), std::string::npos);
   GgufBuilder half;

@@ -147,7 +147,8 @@ TEST(GgufAgreement, GgmlLoadsWhatWeWriteWithOtherTypesAndStamps) {
     GgufFile input = GgufFile::open(folder.write("in.gguf", bytes));
     std::vector<TensorType> types(input.tensors().size(), TensorType::F32);
     FileLayout layout = plan_layout(input, types, {{"fakequant.test", "value"}});
-    write_untouched(input, layout, std::vector<bool>(types.size(), true), folder.at("out.gguf")).publish(true);
+    write_untouched(input, layout, std::vector<bool>(types.size(), true), folder.at("out.gguf"))
+        .publish(true);
 
     std::string written = read_file(folder.at("out.gguf"));
     EXPECT_TRUE(readers_agree(written));
