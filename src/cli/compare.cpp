@@ -217,7 +217,7 @@ void print_summary(const Comparison& comparison) {
     identical += tensor.incomparable.empty() && tensor.difference.changed_count == 0 ? 1 : 0;
     retyped += tensor.a->type != tensor.b->type ? 1 : 0;
   }
-  fmt::print("{} of {} tensors hold the same values", identical, comparison.tensors.size());
+  fmt::print("The values are the same in {} of {}", identical, counted(comparison.tensors.size(), "tensor"));
   if (retyped > 0) fmt::print("; {} are stored in another type", retyped);
   if (comparison.total.new_nonfinite > 0)
     fmt::print("; {} became NaN or Inf", counted(comparison.total.new_nonfinite, "value"));
@@ -339,6 +339,8 @@ int run(Options& options, const CommonOptions& common) {
   check_json_target(common, inputs);
   if (options.focus_layer >= 0) options.compare.layer = options.focus_layer;
   options.compare.progress = common.progress();
+  options.a = a.path();  // what `demo` stands for
+  options.b = b.path();
   options.compare.keep_histograms = !common.json_path.empty();
   Comparison comparison = compare(a, b, options.compare);
   Rows rows = sorted_rows(comparison, options.sort);

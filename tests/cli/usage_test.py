@@ -238,7 +238,7 @@ class Comparing(ProgramTest):
             with self.subTest(limit):
                 result = self.run_ok("compare", self.a, self.b, "--fail-if", limit, code=code)
                 self.assertEqual("limit crossed" in result.stderr, code == LIMIT_CROSSED)
-                self.assertIn("tensors hold the same values", result.stdout)
+                self.assertIn("The values are the same in", result.stdout)
         found = self.run_json("compare", self.a, self.b, "--fail-if", "max_rel>0.001", "--fail-if", "cosine<0", code=LIMIT_CROSSED)
         self.assertTrue(any("blk.0.ffn_norm.weight: max_rel>0.001" in text for text in found["limits_crossed"]))
         self.run_ok("compare", "--fail-if", "max_rel>0.001", self.a, self.a)
