@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 600
-LINT ?= all
+LINT_FILES ?= all
 BENCH ?=
 CMAKE_FLAGS ?=
 export JOBS
@@ -32,9 +32,9 @@ fuzz: ## long fuzz run, FUZZ_SECONDS=600 for each target
 	@tools/install-deps.sh test
 	@tools/fuzz.sh $(FUZZ_SECONDS)
 
-lint: deps build/build.ninja ## formatting, clang-tidy, who includes whom, shell scripts (LINT=changed: only changed files)
+lint: deps build/build.ninja ## formatting, clang-tidy, who includes whom, shell scripts (LINT_FILES=changed: only changed files)
 	@tools/install-deps.sh lint
-	@tools/lint.sh $(LINT)
+	@tools/lint.sh $(LINT_FILES)
 
 format: ## clang-format all C++ files in place
 	@tools/install-deps.sh lint

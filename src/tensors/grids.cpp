@@ -294,6 +294,7 @@ std::vector<std::string> exact_grids(const TensorView& view) {
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& x, const auto& y) { return x.first < y.first; });
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (auto& [bits, name] : found) names.push_back(std::move(name));
   return names;
 }
