@@ -62,6 +62,7 @@ void print_tensors(const Comparison& comparison, const ComparisonRows& rows, siz
 void print_names(const char* where, const std::vector<std::string>& names) {
   if (names.empty()) return;
   std::vector<std::string> shown;
+  shown.reserve(names.size());
   for (const std::string& name : names) shown.push_back(printable(name));
   fmt::print("{} {}: {}\n", counted(names.size(), "tensor"), where, some_of(shown));
 }

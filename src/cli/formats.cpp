@@ -127,10 +127,7 @@ void print_one(const Format& format) {
   if (!importance_text(format).empty()) fmt::print("  importance matrix {}\n", importance_text(format));
   fmt::print("\n{}\n", entry.note);
   std::vector<ParameterHelp> parameters = parameters_of(entry);
-  if (parameters.empty())
-    fmt::print("\nTakes no parameters.\n");
-  else
-    fmt::print("\nParameters:\n");
+  fmt::print("\n{}\n", parameters.empty() ? "Takes no parameters." : "Parameters:");
   for (const ParameterHelp& parameter : parameters)
     fmt::print("  {:<28} {}\n", parameter.spelling, parameter.meaning);
 }

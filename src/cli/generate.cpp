@@ -41,7 +41,7 @@ bool takes_value(const CLI::Option& option) {
   return option.get_expected_max() > 0;
 }
 
-std::string roff(std::string text) {
+std::string roff(const std::string& text) {
   std::string result;
   for (char c : text) {
     if (c == '\\' || c == '-') result += '\\';
@@ -108,7 +108,7 @@ void print_zsh(const CLI::App& root) {
       std::string description;
       for (char c : option->get_description()) description += c == '[' || c == ']' || c == ':' ? ' ' : c;
       for (const std::string& word : words_of(*option))
-        fmt::print(" \\\n        {}", shell_quoted(word + "[" + description + "]"));
+        fmt::print(" \\\n        {}", shell_quoted(fmt::format("{}[{}]", word, description)));
     }
     fmt::print(" \\\n        '*:file:_files'\n      ;;\n");
   }
