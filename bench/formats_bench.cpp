@@ -18,6 +18,7 @@
 
 #include "engine/codec.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "formats/fake_quantize.h"
 
 namespace fakequant {
@@ -83,7 +84,7 @@ void round_in_place(benchmark::State& state, const BlockFormat& format) {
   for (auto _ : state) {
     for (size_t first = 0; first < values.size(); first += kStep) {
       std::memcpy(values.data() + first, weights().data() + first, kStep * sizeof(float));
-      fake_quantize_rows(format, kRowLength, range, std::span(values).subspan(first, kStep));
+      fake_quantize_rows(format, kRowLength, {range}, std::span(values).subspan(first, kStep));
     }
     benchmark::ClobberMemory();
   }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace {
 

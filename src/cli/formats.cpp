@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "engine/codec.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant::cli {
 
@@ -126,7 +127,7 @@ void print_one(const Format& format) {
   }
   if (!importance_text(format).empty()) fmt::print("  importance matrix {}\n", importance_text(format));
   fmt::print("\n{}\n", entry.note);
-  std::vector<ParameterHelp> parameters = parameters_of(entry);
+  std::vector<ParameterHelp> parameters = parameters_of(format);
   fmt::print("\n{}\n", parameters.empty() ? "Takes no parameters." : "Parameters:");
   for (const ParameterHelp& parameter : parameters)
     fmt::print("  {:<28} {}\n", parameter.spelling, parameter.meaning);
@@ -134,12 +135,9 @@ void print_one(const Format& format) {
 
 Json json_of(const Format& format) {
   const CatalogEntry& entry = entry_of(format);
-  const char* family = entry.family == FormatFamily::scalar    ? "scalar"
-                       : entry.family == FormatFamily::integer ? "integer"
-                                                               : "ggml";
   Json result{{"name", entry.name},
               {"full_name", format.name},
-              {"family", family},
+              {"family", name_of(entry.family)},
               {"summary", entry.summary},
               {"bits_per_weight", bits_json(format)},
               {"bits", bits_text(format)},
@@ -147,7 +145,7 @@ Json json_of(const Format& format) {
               {"importance_matrix", importance_text(format)},
               {"note", entry.note},
               {"parameters", Json::array()}};
-  for (const ParameterHelp& parameter : parameters_of(entry)) {
+  for (const ParameterHelp& parameter : parameters_of(format)) {
     result["parameters"].push_back({{"spelling", parameter.spelling}, {"meaning", parameter.meaning}});
   }
   const auto* block = std::get_if<BlockFormat>(&format.kind);

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "cli/quantize_report.h"
 #include "cli/selection.h"
-#include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant::cli {
 

@@ -5,34 +5,51 @@
 
 #include "base/error.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant {
 
 namespace {
 
 uint64_t bits_of(ScaleType type) {
-  return type == ScaleType::f32 ? 32 : 16;
+  switch (type) {
+    case ScaleType::f32:
+      return 32;
+    case ScaleType::f16:
+    case ScaleType::bf16:
+      return 16;
+    case ScaleType::e8m0:
+    case ScaleType::e4m3_tensor:
+      return 8;
+  }
+  FQ_CHECK(!"a scale type without bits");
 }
 
-uint64_t ceil_divide(uint64_t count, uint64_t size) {
-  return (count + size - 1) / size;
+uint64_t scales_of(const BlockFormat& format, uint64_t row_length, uint64_t weights) {
+  if (weights == 0) return 0;
+  switch (format.extent) {
+    case ScaleExtent::none:
+      return 0;
+    case ScaleExtent::tensor:
+      return 1;
+    case ScaleExtent::row:
+      return weights / row_length;
+    case ScaleExtent::group: {
+      auto group = static_cast<uint64_t>(format.group_values);
+      return weights / row_length * ((row_length + group - 1) / group);
+    }
+  }
+  FQ_CHECK(!"a scale of no extent");
 }
 
 BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t value_count) {
   auto weights = static_cast<uint64_t>(value_count);
-  if (const auto* grid = std::get_if<FloatGrid>(&format.grid)) {
-    return {weights * static_cast<uint64_t>(1 + grid->exponent_bits + grid->mantissa_bits), weights};
-  }
-  const auto& grid = std::get<IntegerGrid>(format.grid);
-  auto code_bits = static_cast<uint64_t>(grid.bits);
-  uint64_t rows = row_length == 0 ? 0 : weights / static_cast<uint64_t>(row_length);
-  uint64_t scales =
-      format.extent == ScaleExtent::tensor ? (weights > 0 ? 1 : 0)
-      : format.extent == ScaleExtent::row
-          ? rows
-          : rows * ceil_divide(static_cast<uint64_t>(row_length), static_cast<uint64_t>(format.group_values));
-  uint64_t zero_point_bits = grid.scheme == IntegerScheme::asym ? code_bits : 0;
-  return {weights * code_bits + scales * (bits_of(format.scale_type) + zero_point_bits), weights};
+  auto code = static_cast<uint64_t>(code_bits(format.grid));
+  uint64_t scales = scales_of(format, static_cast<uint64_t>(row_length), weights);
+  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
+  uint64_t zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym ? code : 0;
+  uint64_t tensor_scale = format.scale_type == ScaleType::e4m3_tensor && weights > 0 ? 32 : 0;
+  return {weights * code + scales * (bits_of(format.scale_type) + zero_point) + tensor_scale, weights};
 }
 
 // Shorter groups spend more bits on scales than any user means to.
@@ -90,6 +107,11 @@ bool Format::leaves_values() const {
   const auto* block = std::get_if<BlockFormat>(&kind);
   const auto* grid = block != nullptr ? std::get_if<FloatGrid>(&block->grid) : nullptr;
   return grid != nullptr && *grid == kF32;
+}
+
+bool Format::is_stochastic() const {
+  const auto* block = std::get_if<BlockFormat>(&kind);
+  return block != nullptr && block->rounding == Rounding::sr;
 }
 
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count) {

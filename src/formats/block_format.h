@@ -15,10 +15,11 @@ enum class Rounding {
   rne,  // to nearest, ties to even
   rtz,  // toward zero
   rna,  // to nearest, ties away from zero
+  sr,   // stochastic: to either neighbour, more likely the nearer, so that the mean is the value
 };
 
 enum class Overflow {
-  infinite,  // what rounds beyond the largest value becomes Inf
+  infinite,  // what rounds beyond the largest value becomes Inf, or NaN in a grid without Inf
   saturate,  // it becomes the largest value; so does an infinite input
 };
 
@@ -30,17 +31,34 @@ enum class ScaleExtent {
   group,   // runs of `group_values` along the row
 };
 
-enum class ScaleType { f32, f16, bf16 };
+// What a scale is stored as.
+enum class ScaleType {
+  f32,
+  f16,
+  bf16,
+  e8m0,         // a power of two from 2^-127 to 2^127 in 8 bits: OCP MX
+  e4m3_tensor,  // E4M3 times one F32 of the whole tensor: NVFP4
+};
+
+// How an e8m0 scale is chosen from the largest magnitude of its block (docs/formats.md, "MX").
+enum class ScaleRule { floor, ceil, rceil, even };
 
 struct BlockFormat {
   Grid grid;
   ScaleExtent extent = ScaleExtent::none;
   int64_t group_values = 0;  // for ScaleExtent::group
   ScaleType scale_type = ScaleType::f32;
+  ScaleRule scale_rule = ScaleRule::floor;  // for ScaleType::e8m0
   Rounding rounding = Rounding::rne;
-  Overflow overflow = Overflow::saturate;
+  Overflow overflow = Overflow::saturate;  // with a scale always saturate
 
   bool operator==(const BlockFormat&) const = default;
+
+  bool has_scale() const { return extent != ScaleExtent::none; }
+  // Whether rounding a value takes the range of the whole tensor, not of its own block alone.
+  bool needs_tensor_range() const {
+    return extent == ScaleExtent::tensor || scale_type == ScaleType::e4m3_tensor;
+  }
 };
 
 // A format as the user asked for it: one of our own, or a ggml type computed by ggml itself. `name` is the
@@ -54,6 +72,8 @@ struct Format {
   bool is_ggml() const { return std::holds_alternative<TensorType>(kind); }
   // f32: every value stays as it is.
   bool leaves_values() const;
+  // Whether restored values depend on a seed.
+  bool is_stochastic() const;
 };
 
 // An exact ratio of bits to weights; never reduced to floating point before it is printed.
@@ -65,8 +85,8 @@ struct BitsPerWeight {
   }
 };
 
-// What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes, scales in
-// the scale type, zero points of n bits.
+// What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes; scales in the
+// scale type (8 bits for e8m0; 8 bits a block and 32 a tensor for e4m3_tensor); zero points of n bits.
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count);
 
 // Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that

@@ -4,33 +4,135 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant {
 
 namespace {
 
+constexpr const char* kOfp8 = "OCP 8-bit Floating Point Specification (OFP8) 1.0";
+constexpr const char* kMx = "OCP Microscaling Formats (MX) Specification 1.0";
+constexpr const char* kIeee = "IEEE 754-2019";
+
 struct ScalarRow {
   const char* name;
   FloatGrid grid;
-  Overflow overflow;
   const char* summary;
   const char* note;
+  const char* used_by;
+  const char* sources;
 };
 
 constexpr ScalarRow kScalars[] = {
-    {"f32", kF32, Overflow::infinite, "single precision: leaves every value as it is",
-     "For use in recipes: the tensor is chosen and stays unrounded. IEEE 754-2019 binary32."},
-    {"f16", kF16, Overflow::infinite, "half precision, largest value 65504",
-     "IEEE 754-2019 binary16. With rne, magnitudes from 65520 become Inf; :sat gives 65504."},
-    {"bf16", kBf16, Overflow::infinite, "bfloat16: F32 with a significand of 8 bits",
-     "bf16:rtz clears the low 16 bits of each value, the algorithm of the experiment that this program grew "
-     "from; "
-     "a NaN keeps its sign and top payload and stays a NaN. With rne, values that round beyond 3.3895e38 "
-     "become Inf."},
-    {"tf32", kTf32, Overflow::infinite, "TensorFloat-32: F32 with a significand of 11 bits, 19 bits in all",
-     "Tensor cores fed raw F32 ignore the low 13 bits (tf32:rtz); PTX cvt.rna.tf32.f32 rounds ties away "
-     "(tf32:rna); "
-     "emulations mostly round ties to even (tf32:rne). Counted as 19 bits per weight."},
+    {"f32", kF32, "single precision: leaves every value as it is",
+     "For use in recipes: the tensor is chosen and stays unrounded.", "norms and biases of GGUF models", kIeee},
+    {"tf32", kTf32, "TensorFloat-32: F32 with a significand of 11 bits, 19 bits in all",
+     "Tensor cores fed raw F32 ignore the low 13 bits (tf32:rtz); PTX cvt.rna.tf32.f32 rounds ties away (tf32:rna); "
+     "emulations mostly round ties to even (tf32:rne). Counted as 19 bits per weight.",
+     "matrix products of F32 on NVIDIA GPUs since Ampere", "NVIDIA PTX ISA, cvt"},
+    {"bf16", kBf16, "bfloat16: F32 with a significand of 8 bits",
+     "bf16:rtz clears the low 16 bits of each value, the algorithm of the experiment that this program grew from; a "
+     "NaN keeps its sign and top payload and stays a NaN. With rne, values that round beyond 3.3895e38 become Inf.",
+     "the weights of most published language models; TPUs, GPUs and CPUs of the 2020s", "Intel BFLOAT16 Hardware "
+     "Numerics Definition 1.0"},
+    {"f16", kF16, "half precision, largest value 65504",
+     "With rne, magnitudes from 65520 become Inf; :sat gives 65504.",
+     "GGUF exports; the scales of ggml's block types", kIeee},
+    {"e4m3", kE4M3, "FP8 E4M3 of OCP (fn): largest value 448, no Inf",
+     "\"e4m3\" is ambiguous elsewhere: 448 here and in float8_e4m3fn, 240 with Inf in ml_dtypes' float8_e4m3 (here "
+     "e4m3:ieee), 240 without in AMD's e4m3fnuz. Overflow saturates; with :inf it becomes NaN from above 464 (464 "
+     "itself ties to 448), where microxcaling gives an Inf that the format lacks. Infinite inputs become 448; "
+     "ml_dtypes makes them NaN even when saturating.",
+     "weights and activations in FP8: NVIDIA since Ada and Hopper, AMD MI350, Intel Gaudi; vLLM, DeepSeek-V3 (with "
+     "scales)", kOfp8},
+    {"e5m2", kE5M2, "FP8 E5M2 of OCP: largest value 57344",
+     "Overflow saturates; with :inf magnitudes from 61440 become Inf, as in ml_dtypes without saturation.",
+     "gradients in FP8 training (Transformer Engine), FP8 caches of keys and values", kOfp8},
+    {"e4m3fnuz", kE4M3Fnuz, "FP8 E4M3 with bias 8: largest value 240, no Inf, no -0",
+     "The code of -0 is the only NaN, so -0 and what underflows from below become +0. With :inf magnitudes from 248 "
+     "become NaN.",
+     "AMD Instinct MI300, Graphcore IPUs", "arXiv 2206.02915"},
+    {"e5m2fnuz", kE5M2Fnuz, "FP8 E5M2 with bias 16: largest value 57344, no Inf, no -0",
+     "As e4m3fnuz; with :inf magnitudes from 61440 become NaN.", "AMD Instinct MI300, Graphcore IPUs",
+     "arXiv 2206.02915"},
+    {"e3m2", kE3M2, "FP6 E3M2: largest value 28, finite",
+     "Every code is a number: overflow and Inf become 28. A NaN stays NaN, which the format itself could not say; "
+     "libraries put 0, 28 or 1.5 there.",
+     "elements of MXFP6; FP6-LLM", "OCP Microscaling Formats (MX) Specification 1.0; arXiv 2401.14112"},
+    {"e2m3", kE2M3, "FP6 E2M3: largest value 7.5, finite",
+     "Every code is a number: overflow and Inf become 7.5. A NaN stays NaN, which the format itself could not say.",
+     "elements of MXFP6", kMx},
+    {"e2m1", kE2M1, "FP4 E2M1: 0 0.5 1 1.5 2 3 4 6, finite",
+     "Every code is a number: overflow and Inf become 6. A NaN stays NaN, which the format itself could not say. Ties "
+     "to even: 0.25 gives 0, 0.75 and 1.25 give 1, 1.75 and 2.5 give 2, 3.5 and 5 give 4. bitsandbytes' \"fp4\" is "
+     "another format.",
+     "elements of MXFP4 and NVFP4", kMx},
+};
+
+constexpr const char* kIntegerNote =
+    "restricted: scale = amax / Q with Q = 2^(n-1) - 1, codes -Q..Q (bitsandbytes, q8_0). full: scale = amax / "
+    "((2^n - 1) / 2), codes -Q-1..Q, so the largest value clips (torch, torchao). asym: scale = (max - min) / (2^n - "
+    "1) over a range widened to hold 0, n-bit zero point. Codes are round(x * (1 / scale)) in F32, as torch and ggml "
+    "compute them; there is no floor on the scale. NaN stays NaN; Inf becomes the largest code.";
+
+struct BlockRow {
+  const char* name;
+  BlockFormat format;
+  const char* summary;
+  const char* note;
+  const char* used_by;
+  const char* sources;
+};
+
+constexpr BlockFormat mx(Grid element) {
+  return {.grid = element, .extent = ScaleExtent::group, .group_values = 32, .scale_type = ScaleType::e8m0};
+}
+
+constexpr const char* kMxNote =
+    "The scale is a power of two from the block's largest magnitude, taken from its exponent bits (a logarithm in F32 "
+    "would round up just below powers of two, as in ggml and microxcaling). :scale=floor, the specification's, clips "
+    "values that lie between the largest code and the next power of two; rceil (NVIDIA) never clips; ceil and even are "
+    "torchao's. Elements round in the exact quotient and saturate. A NaN or Inf makes its block NaN (torchao, "
+    "microxcaling; gfloat and ggml differ).";
+
+constexpr BlockRow kBlocks[] = {
+    {"mxfp8_e4m3", mx(kE4M3), "MXFP8: E4M3 codes, power-of-two scale per 32", kMxNote,
+     "NVIDIA Blackwell, AMD MI350; torchao, Transformer Engine", kMx},
+    {"mxfp8_e5m2", mx(kE5M2), "MXFP8: E5M2 codes, power-of-two scale per 32", kMxNote, "NVIDIA Blackwell, AMD MI350",
+     kMx},
+    {"mxfp6_e3m2", mx(kE3M2), "MXFP6: E3M2 codes, power-of-two scale per 32", kMxNote, "AMD MI350, NVIDIA Blackwell",
+     kMx},
+    {"mxfp6_e2m3", mx(kE2M3), "MXFP6: E2M3 codes, power-of-two scale per 32", kMxNote, "AMD MI350, NVIDIA Blackwell",
+     kMx},
+    {"mxfp4", mx(kE2M1), "MXFP4: E2M1 codes, power-of-two scale per 32",
+     "The scale is a power of two from the block's largest magnitude, taken from its exponent bits. :scale=floor, the "
+     "specification's, clips what lies between 6 and 8 scales, up to a quarter of the largest value; rceil (NVIDIA) "
+     "never clips; ceil and even are torchao's. Ties to even; ggml (mxfp4_ggml) and ModelOpt round ties toward zero. A "
+     "NaN or Inf makes its block NaN (torchao, microxcaling; gfloat and ggml differ).",
+     "gpt-oss; NVIDIA Blackwell, AMD MI350", kMx},
+    {"mxint8", mx(IntegerGrid{8, IntegerScheme::full}), "MXINT8: 8-bit fixed point, power-of-two scale per 32",
+     "Codes are multiples of 1/64 from -2 to 127/64; microxcaling leaves -2 unused. In a block whose largest magnitude "
+     "lies within 1/256 of 2^128, -2 times the scale is beyond F32 and becomes -Inf. A NaN or Inf makes its block NaN.",
+     "microxcaling; the specification's integer format", kMx},
+    {"nvfp4",
+     {.grid = kE2M1,
+      .extent = ScaleExtent::group,
+      .group_values = 16,
+      .scale_type = ScaleType::e4m3_tensor},
+     "NVFP4: E2M1 codes, E4M3 scale per 16, F32 scale per tensor",
+     "Tensor scale = amax / (6 x 448); block scale = E4M3(block amax / (6 x tensor scale)); code = E2M1(x / (block "
+     "scale x tensor scale)); in ModelOpt's order of operations, every step in F32. torchao and Transformer Engine "
+     "multiply by reciprocals and break exact ties otherwise; torchao keeps block scales at 2^-6 and above. Blocks "
+     "whose scale underflows become zeros, and so does a tensor of zeros (NaN in ModelOpt). ggml's nvfp4_ggml has no "
+     "tensor scale.",
+     "NVIDIA Blackwell; ModelOpt, TensorRT-LLM, vLLM", "NVIDIA Model Optimizer, NVFP4QTensor; arXiv 2509.25149"},
+    {"nf4",
+     {.grid = LevelGrid{LevelTable::nf4}, .extent = ScaleExtent::group, .group_values = 64},
+     "NormalFloat 4: 16 quantiles of a normal distribution, F32 scale per 64",
+     "As bitsandbytes: u = clamp(x * (1 / max(amax, 1e-38)), -1, 1), the nearest of 16 levels, and the lower one where "
+     "u lies on the F32 midpoint of two; restored = level * amax. Blocks run along the row. Scales are not quantized "
+     "again (bitsandbytes' double quantization is lossy, and optional there).",
+     "QLoRA, bitsandbytes", "arXiv 2305.14314"},
 };
 
 struct GgmlRow {
@@ -67,23 +169,41 @@ constexpr GgmlRow kGgmlTypes[] = {
     {T::NVFP4, "ggml's NVFP4: E2M1 codes, E4M3 scale per 16, no tensor scale"},
 };
 
+CatalogEntry own_entry(const char* name, FormatFamily family, const BlockFormat& block) {
+  return {name, family, {canonical_name(block), block}, "", "", "", ""};
+}
+
 CatalogEntry scalar_entry(const ScalarRow& row) {
-  BlockFormat block{.grid = row.grid, .overflow = row.overflow};
-  return {row.name, FormatFamily::scalar, {canonical_name(block), block}, row.summary, row.note};
+  CatalogEntry entry = own_entry(row.name, FormatFamily::scalar,
+                                 {.grid = row.grid, .overflow = default_overflow(row.grid)});
+  entry.summary = row.summary;
+  entry.note = row.note;
+  entry.used_by = row.used_by;
+  entry.sources = row.sources;
+  return entry;
 }
 
 CatalogEntry integer_entry(int bits) {
-  BlockFormat block{.grid = IntegerGrid{bits, IntegerScheme::restricted}, .extent = ScaleExtent::row};
-  std::string summary = fmt::format("{}-bit integers with a scale per row, group or tensor", bits);
-  std::string note =
-      "restricted: scale = amax / Q with Q = 2^(n-1) - 1, codes -Q..Q (bitsandbytes, Q8_0). full: scale = "
-      "amax / ((2^n - 1) / 2), "
-      "codes -Q-1..Q, so the largest value clips (torch, torchao). asym: scale = (max - min) / (2^n - 1) "
-      "over a range widened to hold 0, "
-      "n-bit zero point. Codes are round(x * (1 / scale)) in F32, as torch and ggml compute them; there is "
-      "no floor on "
-      "the scale. NaN stays NaN; Inf becomes the largest code.";
-  return {fmt::format("int{}", bits), FormatFamily::integer, {canonical_name(block), block}, summary, note};
+  CatalogEntry entry =
+      own_entry("", FormatFamily::integer,
+                {.grid = IntegerGrid{bits, IntegerScheme::restricted}, .extent = ScaleExtent::row});
+  entry.name = fmt::format("int{}", bits);
+  entry.summary = fmt::format("{}-bit integers with a scale per row, group or tensor", bits);
+  entry.note = kIntegerNote;
+  entry.used_by = bits == 8   ? "W8A8 inference: LLM.int8, SmoothQuant, TensorRT, torchao"
+                  : bits == 4 ? "weight-only inference: GPTQ, AWQ, torchao"
+                              : "studies of precision; weight-only inference";
+  entry.sources = "arXiv 1712.05877; torch.ao.quantization observers";
+  return entry;
+}
+
+CatalogEntry block_entry(const BlockRow& row) {
+  CatalogEntry entry = own_entry(row.name, FormatFamily::block, row.format);
+  entry.summary = row.summary;
+  entry.note = row.note;
+  entry.used_by = row.used_by;
+  entry.sources = row.sources;
+  return entry;
 }
 
 CatalogEntry ggml_entry(const GgmlRow& row) {
@@ -92,120 +212,81 @@ CatalogEntry ggml_entry(const GgmlRow& row) {
           FormatFamily::ggml,
           {name, row.type},
           row.summary,
-          "Computed by ggml itself: quantized by ggml_quantize_chunk and restored by ggml's own dequantizer, "
-          "bit for bit "
-          "what llama-quantize writes. Takes an importance matrix where ggml can use one."};
+          "Computed by ggml itself: quantized by ggml_quantize_chunk and restored by ggml's own dequantizer, bit for "
+          "bit what llama-quantize writes. Takes an importance matrix where ggml can use one.",
+          "llama.cpp and what is built on it",
+          "llama.cpp, ggml-quants.c"};
 }
 
 std::vector<CatalogEntry> build_catalog() {
   std::vector<CatalogEntry> entries;
   for (const ScalarRow& row : kScalars) entries.push_back(scalar_entry(row));
   for (int bits = 2; bits <= 16; ++bits) entries.push_back(integer_entry(bits));
+  for (const BlockRow& row : kBlocks) entries.push_back(block_entry(row));
   for (const GgmlRow& row : kGgmlTypes) entries.push_back(ggml_entry(row));
   return entries;
 }
 
-// One word that a parameter may be, and what it sets.
-struct ParameterWord {
-  const char* word;
-  bool for_floats;
-  bool for_integers;
-  const char* group;  // two words of one group exclude each other
-  void (*apply)(BlockFormat&);
-};
-
-void set_scheme(BlockFormat& format, IntegerScheme scheme) {
-  std::get<IntegerGrid>(format.grid).scheme = scheme;
+CatalogEntry build_generic() {
+  FloatGrid grid = float_grid(3, 4, FloatKind::ieee);
+  CatalogEntry entry =
+      own_entry("eXmY", FormatFamily::scalar, {.grid = grid, .overflow = default_overflow(grid)});
+  entry.summary = "any float of X exponent (2 to 8) and Y mantissa bits (0 to 22), with its kind: e3m4:ieee";
+  entry.note =
+      "ieee: the top exponent holds Inf and NaN. fn: no Inf, one NaN code at the top. fnuz: no Inf, no -0, whose code "
+      "is the NaN; the bias is one higher. finite: every code is a number. The bias is 2^(X-1) - 1. Without mantissa "
+      "bits ties go to the even exponent code (gfloat). With eight exponent bits only ieee and fnuz stay within F32.";
+  entry.used_by = "studies of formats before there is hardware";
+  entry.sources = "IEEE 754-2019; OCP 8-bit Floating Point Specification (OFP8) 1.0; gfloat";
+  return entry;
 }
 
-constexpr ParameterWord kParameterWords[] = {
-    {"rne", true, true, "rounding", [](BlockFormat& f) { f.rounding = Rounding::rne; }},
-    {"rtz", true, true, "rounding", [](BlockFormat& f) { f.rounding = Rounding::rtz; }},
-    {"rna", true, true, "rounding", [](BlockFormat& f) { f.rounding = Rounding::rna; }},
-    {"sat", true, false, "overflow", [](BlockFormat& f) { f.overflow = Overflow::saturate; }},
-    {"inf", true, false, "overflow", [](BlockFormat& f) { f.overflow = Overflow::infinite; }},
-    {"tensor", false, true, "scale extent", [](BlockFormat& f) { f.extent = ScaleExtent::tensor; }},
-    {"row", false, true, "scale extent", [](BlockFormat& f) { f.extent = ScaleExtent::row; }},
-    {"restricted", false, true, "scheme", [](BlockFormat& f) { set_scheme(f, IntegerScheme::restricted); }},
-    {"full", false, true, "scheme", [](BlockFormat& f) { set_scheme(f, IntegerScheme::full); }},
-    {"asym", false, true, "scheme", [](BlockFormat& f) { set_scheme(f, IntegerScheme::asym); }},
-    {"scale_type=f32", false, true, "scale type", [](BlockFormat& f) { f.scale_type = ScaleType::f32; }},
-    {"scale_type=f16", false, true, "scale type", [](BlockFormat& f) { f.scale_type = ScaleType::f16; }},
-    {"scale_type=bf16", false, true, "scale type", [](BlockFormat& f) { f.scale_type = ScaleType::bf16; }},
-};
-
-constexpr int64_t kLargestGroup = 65536;
-
-// Applies one parameter and returns the group of parameters it belongs to; throws Error for one that does not
-// apply.
-std::string apply_parameter(std::string_view text, std::string_view parameter, BlockFormat& format) {
-  bool is_float = std::holds_alternative<FloatGrid>(format.grid);
-  constexpr std::string_view kGroup = "group=";
-  if (!is_float && parameter.substr(0, kGroup.size()) == kGroup) {
-    uint64_t values = 0;
-    if (!parse_unsigned(parameter.substr(kGroup.size()), values) || values < 1 || values > kLargestGroup) {
-      throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text),
-                       printable(parameter), kLargestGroup);
-    }
-    format.extent = ScaleExtent::group;
-    format.group_values = static_cast<int64_t>(values);
-    return "scale extent";
-  }
-  std::vector<std::string> accepted;
-  for (const ParameterWord& word : kParameterWords) {
-    if (!(is_float ? word.for_floats : word.for_integers)) continue;
-    accepted.emplace_back(word.word);
-    if (parameter != word.word) continue;
-    word.apply(format);
-    return word.group;
-  }
-  if (!is_float) accepted.emplace_back("group=N");
-  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text),
-                   printable(parameter), join(accepted, ", "), did_you_mean(parameter, accepted));
-}
-
-std::vector<std::string> catalog_names() {
-  std::vector<std::string> names;
-  for (const CatalogEntry& entry : catalog()) names.push_back(entry.name);
-  return names;
-}
-
-const char* name_of(Rounding rounding) {
-  return rounding == Rounding::rne ? "rne" : rounding == Rounding::rtz ? "rtz" : "rna";
-}
-
-std::string scalar_name(const BlockFormat& format, const FloatGrid& grid) {
-  for (const ScalarRow& row : kScalars) {
-    if (!(row.grid == grid)) continue;
-    if (grid == kF32) return row.name;
-    const char* overflow = format.overflow == row.overflow         ? ""
-                           : format.overflow == Overflow::saturate ? ":sat"
-                                                                   : ":inf";
-    return fmt::format("{}:{}{}", row.name, name_of(format.rounding), overflow);
-  }
-  FQ_CHECK(!"a float grid outside the catalog");
+// Scalars and integers of one grid differ by how their scale is kept; blocks by their own kind of scale.
+bool same_scaling(const BlockFormat& row, const BlockFormat& format) {
+  return row.grid == format.grid && (row.scale_type == format.scale_type ||
+                                     std::holds_alternative<LevelGrid>(row.grid));
 }
 
 }  // namespace
+
+std::string_view name_of(FormatFamily family) {
+  switch (family) {
+    case FormatFamily::scalar:
+      return "scalar";
+    case FormatFamily::integer:
+      return "integer";
+    case FormatFamily::block:
+      return "block";
+    case FormatFamily::ggml:
+      return "ggml";
+  }
+  FQ_CHECK(!"a family without a name");
+}
 
 std::string lower_name(TensorType type) {
   std::string name = lower(name_of(type));
   return type == TensorType::MXFP4 || type == TensorType::NVFP4 ? name + "_ggml" : name;
 }
 
-std::string canonical_name(const BlockFormat& format) {
-  if (const auto* grid = std::get_if<FloatGrid>(&format.grid)) return scalar_name(format, *grid);
-  const auto& grid = std::get<IntegerGrid>(format.grid);
-  std::string extent = format.extent == ScaleExtent::tensor ? "tensor"
-                       : format.extent == ScaleExtent::row  ? "row"
-                                                            : fmt::format("group={}", format.group_values);
-  const char* scheme = grid.scheme == IntegerScheme::restricted ? "restricted"
-                       : grid.scheme == IntegerScheme::full     ? "full"
-                                                                : "asym";
-  const char* scale = format.scale_type == ScaleType::f32   ? ""
-                      : format.scale_type == ScaleType::f16 ? ":scale_type=f16"
-                                                            : ":scale_type=bf16";
-  return fmt::format("int{}:{}:{}:{}{}", grid.bits, extent, scheme, name_of(format.rounding), scale);
+Overflow default_overflow(const FloatGrid& grid) {
+  bool infinite = grid.kind == FloatKind::ieee && !(grid == kE5M2);
+  return infinite ? Overflow::infinite : Overflow::saturate;
+}
+
+std::string catalog_name(const BlockFormat& format) {
+  bool own_scale = format.scale_type == ScaleType::e8m0 || format.scale_type == ScaleType::e4m3_tensor ||
+                   std::holds_alternative<LevelGrid>(format.grid);
+  if (own_scale) {
+    for (const BlockRow& row : kBlocks) {
+      if (same_scaling(row.format, format)) return row.name;
+    }
+    FQ_CHECK(!"a block format outside the catalog");
+  }
+  if (const auto* integers = std::get_if<IntegerGrid>(&format.grid)) return fmt::format("int{}", integers->bits);
+  for (const ScalarRow& row : kScalars) {
+    if (row.grid == std::get<FloatGrid>(format.grid)) return row.name;
+  }
+  return "";
 }
 
 const std::vector<CatalogEntry>& catalog() {
@@ -213,55 +294,36 @@ const std::vector<CatalogEntry>& catalog() {
   return entries;
 }
 
-std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry) {
-  if (entry.family == FormatFamily::ggml || entry.format.leaves_values()) return {};
-  ParameterHelp rounding{":rne|rtz|rna",
-                         "to nearest with ties to even (default), toward zero, ties away from zero"};
-  if (entry.family == FormatFamily::scalar) {
-    bool saturates = std::get<BlockFormat>(entry.format.kind).overflow == Overflow::saturate;
-    return {rounding,
-            {":inf|sat", fmt::format("what overflows becomes Inf or the largest value (default {})",
-                                     saturates ? "sat" : "inf")}};
-  }
-  return {{":tensor|row|group=N", "which values share a scale (default row)"},
-          {":restricted|full|asym", "codes -Q..Q (default), -Q-1..Q, or a zero point"},
-          {":scale_type=f32|f16|bf16", "how the scale is stored (default f32)"},
-          rounding};
-}
-
-Format parse_format(std::string_view text) {
-  std::vector<std::string> parts = split(lower(trim(text)), ':');
-  const std::vector<CatalogEntry>& entries = catalog();
-  auto entry =
-      std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == parts[0]; });
-  if (entry == entries.end()) {
-    throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text),
-                     printable(parts[0]), did_you_mean(parts[0], catalog_names()));
-  }
-  if (parts.size() > 1 && parameters_of(*entry).empty()) {
-    throw UsageError("format '{}': {} takes no parameters, found '{}'", printable(text), entry->name,
-                     printable(parts[1]));
-  }
-  Format format = entry->format;
-  std::vector<std::string> groups;
-  for (size_t i = 1; i < parts.size(); ++i) {
-    std::string group = apply_parameter(text, parts[i], std::get<BlockFormat>(format.kind));
-    if (std::find(groups.begin(), groups.end(), group) != groups.end()) {
-      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", printable(text), group,
-                       printable(parts[i]));
-    }
-    groups.push_back(group);
-  }
-  if (parts.size() > 1) format.name = canonical_name(std::get<BlockFormat>(format.kind));
-  return format;
+const CatalogEntry& generic_float_entry() {
+  static const CatalogEntry entry = build_generic();
+  return entry;
 }
 
 const CatalogEntry& entry_of(const Format& format) {
-  std::string name = split(format.name, ':')[0];
+  const auto* block = std::get_if<BlockFormat>(&format.kind);
+  std::string name = block != nullptr ? catalog_name(*block) : lower_name(std::get<TensorType>(format.kind));
+  if (name.empty()) return generic_float_entry();
   for (const CatalogEntry& entry : catalog()) {
     if (entry.name == name) return entry;
   }
   FQ_CHECK(!"a format outside the catalog");
+}
+
+std::string repetition_note(const Format& format) {
+  if (format.is_ggml()) return "ggml searches scales anew among restored values and may find others";
+  const auto& block = std::get<BlockFormat>(format.kind);
+  if (!block.has_scale()) return "";
+  const auto* integers = std::get_if<IntegerGrid>(&block.grid);
+  if (block.scale_type == ScaleType::e8m0) {
+    return integers != nullptr ? "a block that uses the code -2 gets twice the scale the next time" : "";
+  }
+  if (block.scale_type == ScaleType::e4m3_tensor)
+    return "the scales are computed anew from restored values: last bits may differ, and blocks of small scale more";
+  if (std::holds_alternative<LevelGrid>(block.grid) && block.scale_type == ScaleType::f32)
+    return "blocks below 1e-38 shrink further, by bitsandbytes' floor under the scale; all others stay";
+  if (integers != nullptr && integers->scheme == IntegerScheme::full)
+    return "the largest value clips each time, and the scale is computed anew from what is left";
+  return "the scale is computed anew from restored values: last bits may differ";
 }
 
 }  // namespace fakequant

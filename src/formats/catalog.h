@@ -1,6 +1,6 @@
 #pragma once
-// The one table of named formats, and the grammar NAME[:param]* over it. Help, parser, tests, benchmarks and
-// docs iterate the table: to add a format, add a row.
+// The one table of named formats. Help, parser, tests, benchmarks and docs iterate it: to add a format, add a row.
+// How formats with parameters are spelled is the grammar's.
 
 #include <string>
 #include <string_view>
@@ -10,40 +10,49 @@
 
 namespace fakequant {
 
-enum class FormatFamily { scalar, integer, ggml };
+enum class FormatFamily {
+  scalar,   // every value by itself
+  integer,  // whole codes times a scale
+  block,    // MX, NVFP4, NF4: blocks of a fixed length with a scale
+  ggml,     // computed by ggml
+};
 
 struct CatalogEntry {
   std::string name;  // what the user writes, lower case
   FormatFamily family;
   Format format;        // with every parameter at its default
   std::string summary;  // one line for the table
-  std::string note;     // edges and sources, for `formats NAME`
+  std::string note;     // what it does at its edges and where libraries differ, for `formats NAME`
+  std::string used_by;  // hardware and software
+  std::string sources;  // specifications and papers
 };
 
 // Every named format, in the order in which help and tests show them.
 const std::vector<CatalogEntry>& catalog();
 
-// The parameters that an entry accepts, one per line of help: {":rne|rtz|rna", "rounding ..."}; empty for
-// ggml types.
-struct ParameterHelp {
-  std::string spelling;
-  std::string meaning;
-};
-std::vector<ParameterHelp> parameters_of(const CatalogEntry& entry);
+// The entry for floating-point formats without a name of their own, eXmY:KIND; it is not in the catalog, since it is
+// no single format (its `format` is an example: e3m4:ieee).
+const CatalogEntry& generic_float_entry();
 
-// Parses NAME[:param]*, case ignored. Throws UsageError naming the part that is wrong, what may stand there,
-// and near names.
-Format parse_format(std::string_view text);
+// The entry that `format` is of, whatever its parameters; the generic one for unnamed floating-point grids.
+const CatalogEntry& entry_of(const Format& format);
 
-// The full spelling of one of our own formats, in which everything that decides its numbers stands: bf16:rtz,
-// int4:group=32:restricted:rne. parse_format gives the same format back.
-std::string canonical_name(const BlockFormat& format);
+// The name under which the grid and kind of scale of `format` stand in the catalog, "" for an unnamed
+// floating-point grid. Parameters do not matter.
+std::string catalog_name(const BlockFormat& format);
+
+// What happens to overflow when nothing is said: Inf in bf16, f16, tf32 and the generic :ieee grids, the largest
+// value in all others.
+Overflow default_overflow(const FloatGrid& grid);
+
+// Why rounding values a second time may change them again, or "" when twice gives the same bits as once.
+std::string repetition_note(const Format& format);
+
+// "scalar", "integer", "block", "ggml".
+std::string_view name_of(FormatFamily family);
 
 // A ggml type's name in the grammar: q4_k; mxfp4_ggml and nvfp4_ggml, whose plain names are the standards'
 // formats.
 std::string lower_name(TensorType type);
-
-// The entry that `format` came from.
-const CatalogEntry& entry_of(const Format& format);
 
 }  // namespace fakequant

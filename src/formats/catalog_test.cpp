@@ -1,4 +1,5 @@
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 #include <gtest/gtest.h>
 

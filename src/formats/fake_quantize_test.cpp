@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/testing.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant {
 namespace {
@@ -199,7 +200,7 @@ TEST_P(GoldenIntegers, RestoredValuesAreBitEqualToTorchAboveItsScaleFloor) {
   std::vector<float> scales = read_golden<float>(file.substr(0, file.find('.')) + ".scale_zp.f32x2");
   auto format = std::get<BlockFormat>(parse_format(GetParam().format).kind);
   std::vector<float> found = input;
-  fake_quantize_rows(format, kRowLength, scale_range(input), found);
+  fake_quantize_rows(format, kRowLength, {scale_range(input)}, found);
   ASSERT_EQ(found.size(), wanted.size());
   size_t block = input.size() / (scales.size() / 2);
   size_t compared = 0;
@@ -235,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(AllFiles, GoldenIntegers, testing::ValuesIn(kGoldenInte
 
 std::vector<float> quantized(const char* format, int64_t row_length, std::vector<float> values) {
   ScaleRange tensor = scale_range(values);
-  fake_quantize_rows(std::get<BlockFormat>(parse_format(format).kind), row_length, tensor, values);
+  fake_quantize_rows(std::get<BlockFormat>(parse_format(format).kind), row_length, {tensor}, values);
   return values;
 }
 

@@ -2,6 +2,7 @@
 // Grids: the sets of values that codes stand for, before any scale. Knows no blocks, tensors or files.
 
 #include <cstdint>
+#include <span>
 #include <variant>
 
 namespace fakequant {
@@ -17,7 +18,7 @@ enum class FloatKind {
 // Binary floating point: sign, `exponent_bits`, `mantissa_bits` (without the implicit one), gradual
 // underflow.
 struct FloatGrid {
-  int exponent_bits;  // 1..8
+  int exponent_bits;  // 2..8
   int mantissa_bits;  // 0..23
   int bias;
   FloatKind kind;
@@ -33,7 +34,15 @@ struct FloatGrid {
   double min_subnormal() const;
   bool has_infinity() const { return kind == FloatKind::ieee; }
   bool has_nan() const { return kind != FloatKind::finite; }
+  int code_bits() const { return 1 + exponent_bits + mantissa_bits; }
+  // Exponent of the largest value; one less than max_exponent() where the only code at the top is NaN.
+  int top_value_exponent() const;
 };
+
+// The grid of this shape and kind with the usual bias: 2^(exponent_bits - 1) - 1, and one more for fnuz.
+constexpr FloatGrid float_grid(int exponent_bits, int mantissa_bits, FloatKind kind) {
+  return {exponent_bits, mantissa_bits, (1 << (exponent_bits - 1)) - (kind == FloatKind::fnuz ? 0 : 1), kind};
+}
 
 // How the codes of an integer grid lie around zero (docs/formats.md, "Integers").
 enum class IntegerScheme {
@@ -49,17 +58,38 @@ struct IntegerGrid {
   bool operator==(const IntegerGrid&) const = default;
 };
 
-using Grid = std::variant<FloatGrid, IntegerGrid>;
+// A table of values that follow no formula; scales are the largest magnitude of a block.
+enum class LevelTable {
+  nf4,  // bitsandbytes' NormalFloat: quantiles of a normal distribution, -1 to 1
+};
+
+struct LevelGrid {
+  LevelTable table;
+
+  bool operator==(const LevelGrid&) const = default;
+};
+
+// The 16 values of a table, ascending; the first is -1 and the last 1.
+std::span<const float, 16> levels_of(LevelTable table);
+// The values halfway between neighbours, rounded to F32: what lies on one belongs to the lower level.
+std::span<const float, 15> level_bounds_of(LevelTable table);
+
+using Grid = std::variant<FloatGrid, IntegerGrid, LevelGrid>;
+
+// Bits of one code.
+int code_bits(const Grid& grid);
 
 // The scalar formats that inspect measures values against, and that the catalog names.
-inline constexpr FloatGrid kE2M1{2, 1, 1, FloatKind::finite};
-inline constexpr FloatGrid kE2M3{2, 3, 1, FloatKind::finite};
-inline constexpr FloatGrid kE3M2{3, 2, 3, FloatKind::finite};
-inline constexpr FloatGrid kE4M3{4, 3, 7, FloatKind::fn};
-inline constexpr FloatGrid kE5M2{5, 2, 15, FloatKind::ieee};
-inline constexpr FloatGrid kBf16{8, 7, 127, FloatKind::ieee};
-inline constexpr FloatGrid kF16{5, 10, 15, FloatKind::ieee};
-inline constexpr FloatGrid kTf32{8, 10, 127, FloatKind::ieee};
-inline constexpr FloatGrid kF32{8, 23, 127, FloatKind::ieee};
+inline constexpr FloatGrid kE2M1 = float_grid(2, 1, FloatKind::finite);
+inline constexpr FloatGrid kE2M3 = float_grid(2, 3, FloatKind::finite);
+inline constexpr FloatGrid kE3M2 = float_grid(3, 2, FloatKind::finite);
+inline constexpr FloatGrid kE4M3 = float_grid(4, 3, FloatKind::fn);
+inline constexpr FloatGrid kE5M2 = float_grid(5, 2, FloatKind::ieee);
+inline constexpr FloatGrid kE4M3Fnuz = float_grid(4, 3, FloatKind::fnuz);
+inline constexpr FloatGrid kE5M2Fnuz = float_grid(5, 2, FloatKind::fnuz);
+inline constexpr FloatGrid kBf16 = float_grid(8, 7, FloatKind::ieee);
+inline constexpr FloatGrid kF16 = float_grid(5, 10, FloatKind::ieee);
+inline constexpr FloatGrid kTf32 = float_grid(8, 10, FloatKind::ieee);
+inline constexpr FloatGrid kF32 = float_grid(8, 23, FloatKind::ieee);
 
 }  // namespace fakequant

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "select/test_models.h"
 
 namespace fakequant {

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "select/toml_guard.h"
 
 namespace fakequant {

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "formats/catalog.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant {
 namespace {

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "engine/codec.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "formats/fake_quantize.h"
 #include "tensors/rounder.h"
 

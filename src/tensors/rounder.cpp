@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
+#include "formats/random_words.h"
 #include "tensors/importance.h"
 
 namespace fakequant {
@@ -37,10 +38,11 @@ void Rounder::check(const Format& format, const TensorInfo& info, bool has_impor
   }
 }
 
-Rounder::Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance)
+Rounder::Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance, uint64_t seed)
     : format_(format),
       info_(info),
       importance_(std::move(importance)),
+      random_key_(random_key(seed, info.name)),
       pieces_(pieces_for(format, info, !importance_.empty())) {
   check(format, info, !importance_.empty());
 }
@@ -49,7 +51,7 @@ bool Rounder::needs_ranges() const {
   const auto* block = std::get_if<BlockFormat>(&format_.kind);
   if (block == nullptr || pieces_.empty()) return false;
   bool rows_are_cut = pieces_.front().value_count < info_.row_length;
-  return block->extent == ScaleExtent::tensor || (block->extent == ScaleExtent::row && rows_are_cut);
+  return block->needs_tensor_range() || (block->extent == ScaleExtent::row && rows_are_cut);
 }
 
 void Rounder::learn_ranges(const TensorView& view) {
@@ -71,12 +73,17 @@ void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std
     return;
   }
   const auto& block = std::get<BlockFormat>(format_.kind);
-  if (ranges_.empty()) {
-    fake_quantize_rows(block, info_.row_length, {}, values);
-  } else {
-    round_to_integers(block, ranges_.size() == 1 ? ranges_[0] : ranges_[static_cast<size_t>(piece.first_row)],
-                      values);
+  TensorContext context{.range = {},
+                        .random_key = random_key_,
+                        .first_value = static_cast<uint64_t>(piece.first_value)};
+  bool cut_row = block.extent == ScaleExtent::row && !ranges_.empty();
+  if (cut_row) {
+    round_with_range(block, ranges_[static_cast<size_t>(piece.first_row)], context, values);
+    return;
   }
+  if (block.needs_tensor_range()) context.range = ranges_.at(0);
+  bool part_of_row = piece.value_count < info_.row_length;
+  fake_quantize_rows(block, part_of_row ? piece.value_count : info_.row_length, context, values);
 }
 
 void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float> values,

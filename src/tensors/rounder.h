@@ -12,9 +12,10 @@ namespace fakequant {
 
 class Rounder {
  public:
-  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; `format` and `info`
-  // must outlive the rounder. Throws Error as check() does.
-  Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance);
+  // `importance` is what ImportanceMatrix::weights_for gave for the tensor, or empty; `seed` decides, together
+  // with the tensor's name, what stochastic rounding draws; `format` and `info` must outlive the rounder.
+  // Throws Error as check() does.
+  Rounder(const Format& format, const TensorInfo& info, std::vector<float> importance, uint64_t seed = 0);
 
   // Throws Error naming the tensor when the format needs an importance matrix and there is none for it, or
   // when its values are doubles, which rows of floats cannot carry.
@@ -23,7 +24,7 @@ class Rounder {
   // The pieces in which this format can be applied to the tensor.
   const std::vector<Piece>& pieces() const { return pieces_; }
 
-  // True when scales are shared by more than a piece: then learn_ranges() must run before round().
+  // True when a scale takes more than the values of a piece: then learn_ranges() must run before round().
   bool needs_ranges() const;
   void learn_ranges(const TensorView& view);
 
@@ -38,6 +39,7 @@ class Rounder {
   const Format& format_;
   const TensorInfo& info_;
   std::vector<float> importance_;
+  uint64_t random_key_;
   std::vector<Piece> pieces_;
   std::vector<ScaleRange> ranges_;  // of the tensor, or of every row when rows are cut
 };

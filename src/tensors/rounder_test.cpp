@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "tensors/importance.h"
 #include "tensors/testing.h"
 
@@ -49,7 +50,7 @@ TEST(Rounder, OwnFormatsGiveWhatFakeQuantizeRowsGives) {
                            "int3:tensor:full"}) {
     Format format = parse_format(name);
     std::vector<float> wanted = tensor.values;
-    fake_quantize_rows(std::get<BlockFormat>(format.kind), 128, scale_range(tensor.values), wanted);
+    fake_quantize_rows(std::get<BlockFormat>(format.kind), 128, {scale_range(tensor.values)}, wanted);
     EXPECT_EQ(rounded_by_pieces(tensor, format), wanted) << name;
   }
 }

@@ -11,8 +11,9 @@
 
 namespace fakequant {
 
-PlannedRounders::PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance)
-    : model_(model), plan_(plan), importance_(importance) {
+PlannedRounders::PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance,
+                                 uint64_t seed)
+    : model_(model), plan_(plan), importance_(importance), seed_(seed) {
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     const PlannedTensor& planned = plan.tensors[i];
     const auto* type = std::get_if<TensorType>(&planned.format.kind);
@@ -34,7 +35,7 @@ const Rounder& PlannedRounders::at(size_t index) {
   if (current_ && current_index_ == index) return *current_;
   const PlannedTensor& planned = plan_.tensors[index];
   TensorView view = view_of(model_, planned.tensor_index);
-  current_.emplace(planned.format, *view.info, importance_of(index));
+  current_.emplace(planned.format, *view.info, importance_of(index), seed_);
   current_index_ = index;
   if (current_->needs_ranges()) current_->learn_ranges(view);
   return *current_;

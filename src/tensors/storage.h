@@ -16,8 +16,9 @@ namespace fakequant {
 // it.
 class PlannedRounders {
  public:
-  // Throws Error, before any work, for a tensor that cannot be rounded as planned (Rounder::check).
-  PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance);
+  // `seed` is for stochastic rounding. Throws Error, before any work, for a tensor that cannot be rounded as
+  // planned (Rounder::check).
+  PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance, uint64_t seed = 0);
 
   // The rounder of plan.tensors[index], its scales learnt where pieces share them; it lives until the next
   // call. Not for several threads at once.
@@ -32,6 +33,7 @@ class PlannedRounders {
   const Model& model_;
   const Plan& plan_;
   const ImportanceMatrix& importance_;
+  uint64_t seed_;
   std::optional<Rounder> current_;
   size_t current_index_ = 0;
   std::vector<size_t> without_importance_;

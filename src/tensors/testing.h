@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/codec.h"
-#include "formats/catalog.h"
+#include "formats/format_grammar.h"
 #include "gguf/testing.h"
 #include "tensors/rewrite.h"
 
