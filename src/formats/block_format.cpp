@@ -26,7 +26,6 @@ uint64_t bits_of(ScaleType type) {
 }
 
 uint64_t scales_of(const BlockFormat& format, uint64_t row_length, uint64_t weights) {
-  if (weights == 0) return 0;
   switch (format.extent) {
     case ScaleExtent::none:
       return 0;
@@ -44,12 +43,11 @@ uint64_t scales_of(const BlockFormat& format, uint64_t row_length, uint64_t weig
 
 BitsPerWeight own_bits(const BlockFormat& format, int64_t row_length, int64_t value_count) {
   auto weights = static_cast<uint64_t>(value_count);
-  auto code = static_cast<uint64_t>(code_bits(format.grid));
+  if (weights == 0) return {0, 0};
+  StoredParts parts = stored_parts(format);
   uint64_t scales = scales_of(format, static_cast<uint64_t>(row_length), weights);
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  uint64_t zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym ? code : 0;
-  uint64_t tensor_scale = format.scale_type == ScaleType::e4m3_tensor && weights > 0 ? 32 : 0;
-  return {weights * code + scales * (bits_of(format.scale_type) + zero_point) + tensor_scale, weights};
+  return {weights * parts.code_bits + scales * (parts.scale_bits + parts.zero_point_bits) + parts.tensor_bits,
+          weights};
 }
 
 // Shorter groups spend more bits on scales than any user means to.
@@ -67,15 +65,23 @@ int64_t nearest_group(int64_t row_length, int64_t wanted) {
   return best;
 }
 
-std::string group_misfit(const Format& format, const BlockFormat& block, int64_t row_length) {
+// A group of another length with the same codes. Where the length is a part of the format itself (MX, NVFP4) the
+// scale is no longer that format's either: it becomes F32.
+BlockFormat regrouped(BlockFormat block, int64_t row_length) {
   int64_t group = nearest_group(row_length, block.group_values);
-  Format nearest = format;
-  auto& changed = std::get<BlockFormat>(nearest.kind);
-  changed.extent = group >= kShortestGroup ? ScaleExtent::group : ScaleExtent::row;
-  changed.group_values = group >= kShortestGroup ? group : 0;
+  block.extent = group >= kShortestGroup ? ScaleExtent::group : ScaleExtent::row;
+  block.group_values = group >= kShortestGroup ? group : 0;
+  if (block.scale_type == ScaleType::e8m0 || block.scale_type == ScaleType::e4m3_tensor) {
+    block.scale_type = ScaleType::f32;
+    block.scale_rule = ScaleRule::floor;
+  }
+  return block;
+}
+
+std::string group_misfit(const BlockFormat& block, int64_t row_length) {
   return fmt::format(
       "its rows of {} values are no multiple of the group of {}; the nearest format that fits is {}",
-      row_length, block.group_values, canonical_name(changed));
+      row_length, block.group_values, canonical_name(regrouped(block, row_length)));
 }
 
 // The ggml type whose block divides the row and whose bits per weight are nearest.
@@ -114,19 +120,32 @@ bool Format::is_stochastic() const {
   return block != nullptr && block->rounding == Rounding::sr;
 }
 
+StoredParts stored_parts(const BlockFormat& format) {
+  auto code = static_cast<uint64_t>(code_bits(format.grid));
+  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
+  bool has_zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym;
+  return {.code_bits = code,
+          .scale_bits = format.has_scale() ? bits_of(format.scale_type) : 0,
+          .zero_point_bits = has_zero_point ? code : 0,
+          .tensor_bits = format.scale_type == ScaleType::e4m3_tensor ? uint64_t{32} : 0};
+}
+
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count) {
   if (const auto* block = std::get_if<BlockFormat>(&format.kind))
     return own_bits(*block, row_length, value_count);
   const TypeFacts& facts = facts_of(std::get<TensorType>(format.kind));
   auto weights = static_cast<uint64_t>(value_count);
-  return {weights / facts.block_values * facts.block_bytes * 8, weights};
+  if (weights == 0) return {0, 0};
+  auto row = static_cast<uint64_t>(row_length);
+  uint64_t blocks_of_a_row = (row + facts.block_values - 1) / facts.block_values;
+  return {weights / row * blocks_of_a_row * facts.block_bytes * 8, weights};
 }
 
 std::string misfit(const Format& format, int64_t row_length) {
   if (row_length <= 0) return "";
   if (const auto* block = std::get_if<BlockFormat>(&format.kind)) {
     bool fits = block->extent != ScaleExtent::group || row_length % block->group_values == 0;
-    return fits ? "" : group_misfit(format, *block, row_length);
+    return fits ? "" : group_misfit(*block, row_length);
   }
   TensorType type = std::get<TensorType>(format.kind);
   return row_length % facts_of(type).block_values == 0 ? "" : ggml_misfit(type, row_length);

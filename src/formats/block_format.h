@@ -85,12 +85,22 @@ struct BitsPerWeight {
   }
 };
 
+// The bits that a format stores: of each code, of each scale and zero point (0 where there is none), once per tensor.
+struct StoredParts {
+  uint64_t code_bits;
+  uint64_t scale_bits;
+  uint64_t zero_point_bits;
+  uint64_t tensor_bits;
+};
+StoredParts stored_parts(const BlockFormat& format);
+
 // What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes; scales in the
-// scale type (8 bits for e8m0; 8 bits a block and 32 a tensor for e4m3_tensor); zero points of n bits.
+// scale type (8 bits for e8m0; 8 bits a block and 32 a tensor for e4m3_tensor); zero points of n bits. Rows that are
+// no multiple of its block or group end in one that is partly used: a ggml type stores all of it, a group its scale.
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count);
 
-// Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that
-// fits when there is one.
+// Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that fits:
+// of ggml types the one with the nearest bits per weight, else the same codes with a group that divides the row.
 std::string misfit(const Format& format, int64_t row_length);
 
 }  // namespace fakequant
