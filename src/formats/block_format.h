@@ -80,6 +80,13 @@ struct Format {
 struct BitsPerWeight {
   uint64_t bits;
   uint64_t weights;
+
+  bool operator==(const BitsPerWeight&) const = default;
+  BitsPerWeight& operator+=(const BitsPerWeight& other) {
+    bits += other.bits;
+    weights += other.weights;
+    return *this;
+  }
   double value() const {
     return weights == 0 ? 0.0 : static_cast<double>(bits) / static_cast<double>(weights);
   }

@@ -10,17 +10,6 @@
 namespace fakequant {
 namespace {
 
-// Tensors of integer types are tables of indices and flags.
-std::string reason_against(const Format& format, const TensorInfo& tensor) {
-  if (format.leaves_values()) return "";
-  if (facts_of(tensor.type).type_class == TypeClass::integer) {
-    return fmt::format(
-        "its type {} holds integers, not weights; the nearest format that fits is f32, which leaves it",
-        name_of(tensor.type));
-  }
-  return misfit(format, tensor.row_length);
-}
-
 // The tensors a rule matches; an Error names the rule unless the command line is the only one there is.
 std::vector<size_t> matches_of(TensorList tensors, const Rule& rule) {
   try {
@@ -49,31 +38,47 @@ std::vector<size_t> matches_of(TensorList tensors, const Rule& rule) {
               unfit.size(), join(lines, "\n  "));
 }
 
-void add(BitsPerWeight& sum, const BitsPerWeight& part) {
-  sum.bits += part.bits;
-  sum.weights += part.weights;
+void sum_bits(TensorList tensors, Plan& plan) {
+  uint64_t left_bits = 0;  // of what the file stores for tensors that keep it
+  for (const Model::Located& tensor : tensors) {
+    plan.model_bits += file_bits(*tensor.info);
+    left_bits += file_bits(*tensor.info).bits;
+  }
+  for (const PlannedTensor& planned : plan.tensors) {
+    plan.chosen_bits += planned.bits;
+    left_bits -= file_bits(*tensors[planned.tensor_index].info).bits;
+  }
+  plan.requested_bits = plan.achieved_bits = plan.chosen_bits;
+  for (const SkippedTensor& skipped : plan.skipped) {
+    plan.requested_bits += skipped.requested_bits;
+    plan.achieved_bits += skipped.achieved_bits;
+    left_bits -= skipped.achieved_bits.bits;
+  }
+  plan.model_bits.bits = left_bits + plan.achieved_bits.bits;
+  plan.model_requested_bits = {left_bits + plan.requested_bits.bits, plan.model_bits.weights};
+}
+
+}  // namespace
+
+// Tensors of integer types are tables of indices and flags.
+std::string reason_against(const Format& format, const TensorInfo& tensor) {
+  if (format.leaves_values()) return "";
+  if (facts_of(tensor.type).type_class == TypeClass::integer) {
+    return fmt::format(
+        "its type {} holds integers, not weights; the nearest format that fits is f32, which leaves it",
+        name_of(tensor.type));
+  }
+  return misfit(format, tensor.row_length);
 }
 
 BitsPerWeight file_bits(const TensorInfo& tensor) {
   return {tensor.data_bytes * 8, static_cast<uint64_t>(tensor.value_count)};
 }
 
-void sum_bits(TensorList tensors, Plan& plan) {
-  auto planned = plan.tensors.begin();
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorInfo& tensor = *tensors[i].info;
-    bool chosen = planned != plan.tensors.end() && planned->tensor_index == i;
-    bool changes = chosen && !planned->format.leaves_values();
-    BitsPerWeight bits =
-        changes ? stored_bits(planned->format, tensor.row_length, tensor.value_count) : file_bits(tensor);
-    add(plan.model_bits, bits);
-    if (!chosen) continue;
-    add(plan.chosen_bits, bits);
-    ++planned;
-  }
+BitsPerWeight format_bits(const Format& format, const TensorInfo& tensor) {
+  return format.leaves_values() ? file_bits(tensor)
+                                : stored_bits(format, tensor.row_length, tensor.value_count);
 }
-
-}  // namespace
 
 const PlannedTensor* Plan::find(size_t tensor_index) const {
   auto place =
@@ -97,11 +102,13 @@ Plan make_plan(TensorList tensors, const std::vector<Rule>& rules, const PlanOpt
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (decided[i] == nullptr) continue;
     const Rule& rule = *decided[i];
-    std::string reason = reason_against(rule.format, *tensors[i].info);
+    const TensorInfo& tensor = *tensors[i].info;
+    BitsPerWeight bits = format_bits(rule.format, tensor);
+    std::string reason = reason_against(rule.format, tensor);
     if (reason.empty()) {
-      plan.tensors.push_back({i, rule.format, rule.store.value_or(options.store), rule.name});
+      plan.tensors.push_back({i, rule.format, rule.store.value_or(options.store), rule.name, bits});
     } else {
-      plan.skipped.push_back({i, rule.format.name, std::move(reason), rule.name});
+      plan.skipped.push_back({i, rule.format.name, std::move(reason), rule.name, bits, file_bits(tensor)});
     }
   }
   if (!plan.skipped.empty() && !options.skip_unfit) fail_unfit(tensors, plan.skipped);

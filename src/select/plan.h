@@ -11,11 +11,13 @@
 
 namespace fakequant {
 
+// Bits are exact sums. What values that stay (format f32) take is what the file stores for them.
 struct PlannedTensor {
   size_t tensor_index;  // into the list given to make_plan
   Format format;        // may be one that leaves the values (f32)
   Store store;
-  std::string rule;  // Rule::name
+  std::string rule;    // Rule::name
+  BitsPerWeight bits;  // what the tensor takes in its format
 };
 
 // A tensor that a rule chose but whose format cannot apply; it is left as it is.
@@ -24,16 +26,21 @@ struct SkippedTensor {
   std::string format;  // Format::name
   std::string reason;
   std::string rule;
+  BitsPerWeight requested_bits;  // what the format would take if rows were padded to whole blocks
+  BitsPerWeight achieved_bits;   // what the file stores
 };
 
 struct Plan {
   std::vector<PlannedTensor> tensors;     // ascending index
   std::vector<SkippedTensor> skipped;     // ascending index; only with PlanOptions::skip_unfit
   std::vector<std::string> unused_rules;  // whose every match an earlier rule had taken, worth a warning
-  // Exact sums: a planned tensor at what its format would store, every other one, and a planned one whose
-  // values stay, at what the file stores now.
-  BitsPerWeight chosen_bits{0, 0};  // over `tensors`
-  BitsPerWeight model_bits{0, 0};   // over all tensors of the model
+  BitsPerWeight chosen_bits{0, 0};        // over `tensors`
+  // Over `tensors` and `skipped`, that is, all that rules chose. They are equal when nothing is skipped.
+  BitsPerWeight requested_bits{0, 0};
+  BitsPerWeight achieved_bits{0, 0};
+  // Over all tensors of the model: those that no rule chose at what the file stores.
+  BitsPerWeight model_requested_bits{0, 0};
+  BitsPerWeight model_bits{0, 0};  // achieved
 
   // The planned tensor of this index, or null.
   const PlannedTensor* find(size_t tensor_index) const;
@@ -43,6 +50,14 @@ struct PlanOptions {
   Store store = Store::keep;  // of rules that name none
   bool skip_unfit = false;    // leave tensors whose format does not fit, and list them, instead of an error
 };
+
+// Why `format` cannot apply to the tensor, or "" when it can: misfit, or integers that are no weights.
+std::string reason_against(const Format& format, const TensorInfo& tensor);
+
+// What the file stores for the tensor.
+BitsPerWeight file_bits(const TensorInfo& tensor);
+// What the tensor would take in `format`, whether that fits or not; file_bits when the format leaves the values.
+BitsPerWeight format_bits(const Format& format, const TensorInfo& tensor);
 
 // Decides every tensor by the first rule that matches it; tensors no rule matches are left alone and out of
 // the plan.

@@ -161,6 +161,50 @@ TEST(MakePlan, ValuesThatStayCountAsTheFileStoresThem) {
   EXPECT_EQ(plan.model_bits.bits, 144u * 8);
 }
 
+TEST(MakePlan, WhatWasAskedForIsWhatIsReachedWhenEverythingFits) {
+  TestModel model;
+  model.add("a.weight", {64, 3})
+      .add("b.weight", {64}, TensorType::F16)
+      .add("c.weight", {64}, TensorType::F16);
+  Plan plan = make_plan(model.tensors(), {rule("x", "a", "q4_0"), rule("y", "b", "f32")});
+  EXPECT_EQ(plan.requested_bits, (BitsPerWeight{3 * 2 * 18 * 8 + 64 * 16, 256}));
+  EXPECT_EQ(plan.achieved_bits, plan.requested_bits);
+  EXPECT_EQ(plan.chosen_bits, plan.requested_bits);
+  EXPECT_EQ(plan.model_bits, (BitsPerWeight{plan.requested_bits.bits + 64 * 16, 320}));
+  EXPECT_EQ(plan.model_requested_bits, plan.model_bits);
+  EXPECT_EQ(plan.tensors[0].bits, (BitsPerWeight{3 * 2 * 18 * 8, 192}));
+  EXPECT_EQ(plan.tensors[1].bits, (BitsPerWeight{64 * 16, 64}))
+      << "f32 leaves the tensor as the file stores it";
+}
+
+TEST(MakePlan, SkippedTensorsCountAsAskedForAndAsTheyAre) {
+  TestModel model;
+  model.add("a.weight", {256, 2}).add("b.weight", {172, 5}, TensorType::F16).add("c.weight", {64});
+  PlanOptions options;
+  options.skip_unfit = true;
+  Plan plan = make_plan(model.tensors(), {rule("x", "a,b", "q4_k")}, options);
+  ASSERT_EQ(plan.skipped.size(), 1u);
+  // Rows of 172 values would end in one block of 144 bytes each.
+  EXPECT_EQ(plan.skipped[0].requested_bits, (BitsPerWeight{5 * 144 * 8, 860}));
+  EXPECT_EQ(plan.skipped[0].achieved_bits, (BitsPerWeight{860 * 16, 860}));
+  EXPECT_EQ(plan.chosen_bits, (BitsPerWeight{2 * 144 * 8, 512}));
+  EXPECT_EQ(plan.requested_bits, (BitsPerWeight{7 * 144 * 8, 1372}));
+  EXPECT_EQ(plan.achieved_bits, (BitsPerWeight{2 * 144 * 8 + 860 * 16, 1372}));
+  EXPECT_EQ(plan.model_requested_bits, (BitsPerWeight{7 * 144 * 8 + 64 * 32, 1436}));
+  EXPECT_EQ(plan.model_bits, (BitsPerWeight{2 * 144 * 8 + 860 * 16 + 64 * 32, 1436}));
+}
+
+TEST(MakePlan, IntegerTensorsThatAreSkippedCountAsWell) {
+  TestModel model;
+  model.add("a.weight", {8}).add("ids.weight", {8}, TensorType::I32);
+  PlanOptions options;
+  options.skip_unfit = true;
+  Plan plan = make_plan(model.tensors(), {rule("x", "all", "bf16")}, options);
+  EXPECT_EQ(plan.requested_bits, (BitsPerWeight{16 * 16, 16}));
+  EXPECT_EQ(plan.achieved_bits, (BitsPerWeight{8 * 16 + 8 * 32, 16}));
+  EXPECT_EQ(plan.model_bits, plan.achieved_bits);
+}
+
 TEST(MakePlan, NoRulesIsAnEmptyPlan) {
   Plan plan = make_plan(testing::llama(1).tensors(), {});
   EXPECT_TRUE(plan.tensors.empty());
