@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -14,6 +16,9 @@ namespace fakequant::cli {
 
 namespace {
 
+constexpr uint64_t kDefaultSeed = 0;
+constexpr const char* kSeedUnused = "--seed has no effect: no chosen format rounds stochastically";
+
 struct Options {
   std::string model;
   std::string output;
@@ -22,6 +27,7 @@ struct Options {
   std::string recipe;
   std::string store = "keep";
   std::string importance;
+  std::optional<uint64_t> seed;
   bool skip_unfit = false;
   bool dry_run = false;
   bool no_sync = false;
@@ -56,7 +62,12 @@ void prepare(QuantizeJob& job, Options& options, const CommonOptions& common) {
   job.plan = make_plan(job.model.tensors(), rules, {.store = store, .skip_unfit = options.skip_unfit});
   job.importance_path = options.importance;
   if (!options.importance.empty()) job.importance = ImportanceMatrix::load(options.importance);
-  job.rounders = std::make_unique<PlannedRounders>(job.model, job.plan, job.importance);
+  bool stochastic = std::any_of(job.plan.tensors.begin(), job.plan.tensors.end(),
+                                [](const PlannedTensor& tensor) { return tensor.format.is_stochastic(); });
+  if (stochastic) job.seed = options.seed.value_or(kDefaultSeed);
+  options.rewrite.stamp_seed = job.seed;
+  job.rounders =
+      std::make_unique<PlannedRounders>(job.model, job.plan, job.importance, job.seed.value_or(kDefaultSeed));
   std::vector<std::string> outputs = shard_output_names(options.output, job.model.shards().size());
   std::vector<std::string>& inputs = options.rewrite.inputs;
   inputs = job.model.paths();
@@ -79,9 +90,11 @@ int run(Options& options, const CommonOptions& common) {
   QuantizeJob job;
   prepare(job, options, common);
   warn_before(common, job);
+  if (options.seed && !job.seed) warn(common, kSeedUnused);
   if (options.dry_run) {
     if (common.prints_text()) {
-      print_plan(job);
+      if (!job.plan.tensors.empty()) print_plan(job);
+      print_left(job);
       print_sizes(job, true);
     }
     write_json(common, [&] { return plan_json(job); });
@@ -91,12 +104,27 @@ int run(Options& options, const CommonOptions& common) {
   RewriteResult result = rewrite(job.model, job.plan, *job.rounders, job.layout, options.rewrite);
   if (common.prints_text()) {
     if (!result.tensors.empty()) print_results(job, result);
+    print_left(job);
     print_unchanged(job, result);
     print_sizes(job, false);
   }
   warn_after(common, job, result);
   write_json(common, [&] { return result_json(job, result); });
   return kDone;
+}
+
+void add_seed_option(CLI::App& app, std::optional<uint64_t>& seed) {
+  auto read = [&seed](const std::string& text) {
+    uint64_t value = 0;
+    if (!parse_unsigned(text, value)) {
+      throw UsageError("--seed: found '{}', wanted a whole number from 0 to 18446744073709551615",
+                       printable(text));
+    }
+    seed = value;
+  };
+  app.add_option_function<std::string>(
+         "--seed", read, "What stochastic rounding (:sr) draws from, with the tensor's name; default 0")
+      ->type_name("N");
 }
 
 constexpr const char* kExamples =
@@ -134,6 +162,7 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
       ->type_name("TYPE");
   app.add_option("--imatrix", options->importance, "Importance matrix of llama-imatrix, for ggml types")
       ->type_name("FILE");
+  add_seed_option(app, options->seed);
   app.add_flag("--skip-unfit", options->skip_unfit,
                "Leave tensors whose shape does not fit the format, and list them");
   app.add_flag("--dry-run", options->dry_run, "Show plan, sizes and bits per weight; write nothing");

@@ -75,25 +75,89 @@ void print_plan(const QuantizeJob& job) {
     const TensorInfo& info = job.info(planned);
     table.add({printable(info.name), type_change(info.type, job.layout.types[planned.tensor_index]),
                format_count(static_cast<uint64_t>(info.value_count)), planned.format.name,
-               fmt::format("{:.5g}", stored_bits(planned.format, info.row_length, info.value_count).value()),
-               planned.rule});
+               fmt::format("{:.5g}", planned.bits.value()), planned.rule});
   }
   fmt::print("{}\n", table.text(terminal_styles()));
 }
 
+void print_left(const QuantizeJob& job) {
+  if (job.plan.skipped.empty()) return;
+  using enum Table::Align;
+  Table table({{"left as it is", left},
+               {"stored as", left},
+               {"values", right},
+               {"asked for", left},
+               {"requested", right},
+               {"achieved", right},
+               {"rule", left}});
+  for (const SkippedTensor& skipped : job.plan.skipped) {
+    const TensorInfo& info = *job.model.tensors()[skipped.tensor_index].info;
+    table.add({printable(info.name), std::string(name_of(info.type)),
+               format_count(static_cast<uint64_t>(info.value_count)), skipped.format,
+               fmt::format("{:.5g}", skipped.requested_bits.value()),
+               fmt::format("{:.5g}", skipped.achieved_bits.value()), skipped.rule});
+  }
+  fmt::print("{}\n", table.text(terminal_styles()));
+}
+
+namespace {
+
+// What the tensors of the outputs take, headers and padding not counted.
+BitsPerWeight output_bits(const QuantizeJob& job) {
+  BitsPerWeight sum{0, 0};
+  for (const FileLayout& layout : job.layout.layouts) {
+    for (const TensorLayout& tensor : layout.tensors)
+      sum += {tensor.data_bytes * 8, static_cast<uint64_t>(tensor.source->value_count)};
+  }
+  return sum;
+}
+
+// "18 F16 and 2 F32": what the skipped tensors are stored as, in order of first appearance.
+std::string types_left(const QuantizeJob& job) {
+  std::vector<std::pair<TensorType, size_t>> counts;
+  for (const SkippedTensor& skipped : job.plan.skipped) {
+    TensorType type = job.model.tensors()[skipped.tensor_index].info->type;
+    auto known = std::find_if(counts.begin(), counts.end(), [&](auto& entry) { return entry.first == type; });
+    if (known == counts.end()) known = counts.insert(counts.end(), {type, 0});
+    ++known->second;
+  }
+  std::vector<std::string> parts;
+  for (auto [type, count] : counts) parts.push_back(fmt::format("{} {}", count, name_of(type)));
+  return join(parts, ", ");
+}
+
+void print_bits(const QuantizeJob& job) {
+  const Plan& plan = job.plan;
+  size_t left = plan.skipped.size();
+  size_t count = plan.tensors.size() + left;
+  std::string where =
+      count == 1 ? "the chosen tensor" : fmt::format("the {} chosen tensors", format_count(count));
+  double requested = plan.requested_bits.value();
+  double achieved = plan.achieved_bits.value();
+  if (left == 0) {
+    fmt::print("Requested {:.4f}, achieved {:.4f} bits per weight in {}; the whole model {:.4f}.\n",
+               requested, achieved, where, plan.model_bits.value());
+    return;
+  }
+  fmt::print("Requested {:.4f}, achieved {:.4f} bits per weight in {}: {} not fit and {} ({}).\n", requested,
+             achieved, where, left == 1 ? "1 does" : fmt::format("{} do", format_count(left)),
+             left == 1 ? "stays as it is" : "stay as they are", types_left(job));
+  fmt::print("The whole model: requested {:.4f}, achieved {:.4f} bits per weight.\n",
+             plan.model_requested_bits.value(), plan.model_bits.value());
+}
+
+}  // namespace
+
 void print_sizes(const QuantizeJob& job, bool planned_only) {
-  size_t count = job.plan.tensors.size();
-  if (count == 0) {
+  if (job.plan.tensors.empty() && !job.plan.skipped.empty()) {
     fmt::print("Nothing is rounded: {} that were chosen do not fit their format.\n",
                counted(job.plan.skipped.size(), "tensor"));
-  } else {
-    fmt::print("In the formats themselves {} would take {:.4f} bits per weight, the whole model {:.4f}.\n",
-               count == 1 ? "this tensor" : fmt::format("these {} tensors", format_count(count)),
-               job.plan.chosen_bits.value(), job.plan.model_bits.value());
   }
-  fmt::print("{}: {} -> {}{}\n", printable(join(job.layout.outputs, ", ")),
+  if (!job.plan.tensors.empty() || !job.plan.skipped.empty()) print_bits(job);
+  if (job.seed) fmt::print("Stochastic rounding: seed {}.\n", *job.seed);
+  fmt::print("{}: {} -> {}, {:.4f} bits per weight stored{}\n", printable(join(job.layout.outputs, ", ")),
              format_bytes(job.layout.bytes_before), format_bytes(job.layout.bytes_after),
-             planned_only ? " (dry run: nothing written)" : "");
+             output_bits(job).value(), planned_only ? " (dry run: nothing written)" : "");
 }
 
 namespace {
@@ -208,11 +272,30 @@ void warn_after(const CommonOptions& common, const QuantizeJob& job, const Rewri
   }
 }
 
+Json bits_json(const BitsPerWeight& bits) {
+  return {{"bits", bits.bits}, {"weights", bits.weights}};
+}
+
+Json seed_json(const std::optional<uint64_t>& seed) {
+  return seed ? Json(*seed) : Json(nullptr);
+}
+
 namespace {
 
 Json json_of_plan(const QuantizeJob& job) {
-  return {{"chosen_bits_per_weight", job.plan.chosen_bits.value()},
-          {"model_bits_per_weight", job.plan.model_bits.value()},
+  const Plan& plan = job.plan;
+  BitsPerWeight file = output_bits(job);
+  return {{"chosen_bits_per_weight", plan.chosen_bits.value()},
+          {"requested_bits_per_weight", plan.requested_bits.value()},
+          {"achieved_bits_per_weight", plan.achieved_bits.value()},
+          {"model_requested_bits_per_weight", plan.model_requested_bits.value()},
+          {"model_bits_per_weight", plan.model_bits.value()},
+          {"file_bits_per_weight", file.value()},
+          {"requested", bits_json(plan.requested_bits)},
+          {"achieved", bits_json(plan.achieved_bits)},
+          {"model_requested", bits_json(plan.model_requested_bits)},
+          {"model", bits_json(plan.model_bits)},
+          {"file", bits_json(file)},
           {"bytes_before", job.layout.bytes_before},
           {"bytes_after", job.layout.bytes_after}};
 }
@@ -224,19 +307,28 @@ Json json_of(const QuantizeJob& job, const PlannedTensor& planned) {
           {"rule", planned.rule},
           {"type_before", name_of(info.type)},
           {"type_after", name_of(job.layout.types[planned.tensor_index])},
-          {"bits_per_weight", stored_bits(planned.format, info.row_length, info.value_count).value()}};
+          {"bits_per_weight", planned.bits.value()},
+          {"requested_bits_per_weight", planned.bits.value()},
+          {"achieved_bits_per_weight", planned.bits.value()}};
+}
+
+Json json_of(const QuantizeJob& job, const SkippedTensor& skipped) {
+  const TensorInfo& info = *job.model.tensors()[skipped.tensor_index].info;
+  return {{"name", info.name},
+          {"format", skipped.format},
+          {"rule", skipped.rule},
+          {"reason", skipped.reason},
+          {"type", name_of(info.type)},
+          {"requested_bits_per_weight", skipped.requested_bits.value()},
+          {"achieved_bits_per_weight", skipped.achieved_bits.value()}};
 }
 
 Json json_header(const QuantizeJob& job, bool dry_run) {
   Json result{{"schema_version", kSchemaVersion}, {"file", job.model.path()},
               {"outputs", job.layout.outputs},    {"dry_run", dry_run},
-              {"plan", json_of_plan(job)},        {"skipped", Json::array()}};
-  for (const SkippedTensor& skipped : job.plan.skipped) {
-    result["skipped"].push_back({{"name", job.model.tensors()[skipped.tensor_index].info->name},
-                                 {"format", skipped.format},
-                                 {"rule", skipped.rule},
-                                 {"reason", skipped.reason}});
-  }
+              {"seed", seed_json(job.seed)},      {"plan", json_of_plan(job)},
+              {"skipped", Json::array()}};
+  for (const SkippedTensor& skipped : job.plan.skipped) result["skipped"].push_back(json_of(job, skipped));
   return result;
 }
 

@@ -2,6 +2,7 @@
 // What quantize tells: the plan, the differences, why nothing changed, warnings, and all of it as JSON.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/command.h"
@@ -16,6 +17,7 @@ struct QuantizeJob {
   std::string importance_path;  // "" for none
   ImportanceMatrix importance;
   Plan plan;
+  std::optional<uint64_t> seed;  // what stochastic rounding draws from; nothing when no format does
   std::unique_ptr<PlannedRounders> rounders;
   RewritePlan layout;
 
@@ -33,7 +35,12 @@ void warn_after(const CommonOptions& common, const QuantizeJob& job, const Rewri
 void print_plan(const QuantizeJob& job);
 void print_results(const QuantizeJob& job, const RewriteResult& result);
 void print_unchanged(const QuantizeJob& job, const RewriteResult& result);  // and why
+void print_left(const QuantizeJob& job);                                    // tensors that do not fit
 void print_sizes(const QuantizeJob& job, bool planned_only);
+
+// An exact ratio as {"bits": ..., "weights": ...}; a seed that nothing drew from is null.
+Json bits_json(const BitsPerWeight& bits);
+Json seed_json(const std::optional<uint64_t>& seed);
 
 Json plan_json(const QuantizeJob& job);
 Json result_json(const QuantizeJob& job, const RewriteResult& result);

@@ -14,16 +14,19 @@ namespace fakequant {
 
 namespace {
 
-std::vector<StampEntry> stamp_of(const Model& model, const Plan& plan, size_t shard_index) {
+std::vector<StampEntry> stamp_of(const Model& model, const Plan& plan, size_t shard_index,
+                                 std::optional<uint64_t> seed) {
   std::string lines;
   for (const PlannedTensor& planned : plan.tensors) {
     const Model::Located& tensor = model.tensors()[planned.tensor_index];
     if (tensor.shard_index == shard_index)
       lines += fmt::format("{} = {}\n", tensor.info->name, planned.format.name);
   }
-  return {{"fakequant.version", FAKEQUANT_VERSION},
-          {"fakequant.llama_cpp", llama_version()},
-          {"fakequant.tensors", lines}};
+  std::vector<StampEntry> stamp{{"fakequant.version", FAKEQUANT_VERSION},
+                                {"fakequant.llama_cpp", llama_version()},
+                                {"fakequant.tensors", lines}};
+  if (seed) stamp.push_back({"fakequant.seed", std::to_string(*seed)});
+  return stamp;
 }
 
 // One tensor on its way into the output.
@@ -186,8 +189,9 @@ RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& 
     const GgufFile& shard = model.shards()[s];
     std::span<const TensorType> types(result.types.data() + first_tensor, shard.tensors().size());
     first_tensor += shard.tensors().size();
-    result.layouts.push_back(
-        plan_layout(shard, types, options.stamp ? stamp_of(model, plan, s) : std::vector<StampEntry>{}));
+    std::vector<StampEntry> stamp;
+    if (options.stamp) stamp = stamp_of(model, plan, s, options.stamp_seed);
+    result.layouts.push_back(plan_layout(shard, types, stamp));
     result.bytes_before += shard.size();
     result.bytes_after += result.layouts.back().size;
   }

@@ -2,6 +2,7 @@
 // Carries out a plan: a copy of the model's file or files in which the planned tensors hold rounded values,
 // and the differences, measured on the way. Prints nothing.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,10 @@ namespace fakequant {
 
 struct RewriteOptions {
   double epsilon = kDefaultEpsilon;
-  bool force = false;  // replace an existing output
-  bool sync = true;    // on disk before the rename
-  bool stamp = false;  // add fakequant.* metadata
+  bool force = false;                       // replace an existing output
+  bool sync = true;                         // on disk before the rename
+  bool stamp = false;                       // add fakequant.* metadata
+  std::optional<uint64_t> stamp_seed = {};  // what stochastic rounding drew from, for the stamp
   std::vector<std::string> inputs =
       {};  // files that no output may replace; the model's own are among them anyway
   Progress::Mode progress = Progress::Mode::automatic;
