@@ -215,6 +215,10 @@ FQ_VECTORIZED void round_fixed_points(Rounding rounding, const Blocks& blocks) {
 FQ_VECTORIZED void round_floats(Rounding rounding, const FloatElement<false>& element, const Blocks& blocks) {
   round_by<true>(rounding, element, blocks);
 }
+// Under ceil and rceil a block next to the end of F32 can round up to 2^128: Inf, as in torchao.
+FQ_VECTORIZED void round_microscaled(Rounding rounding, const FloatElement<false>& element, const Blocks& blocks) {
+  round_by<false>(rounding, element, blocks);
+}
 FQ_VECTORIZED void round_powers_of_two(Rounding rounding, const FloatElement<true>& element, const Blocks& blocks) {
   round_by<true>(rounding, element, blocks);
 }
@@ -237,7 +241,9 @@ void round_elements(const BlockFormat& format, const Blocks& blocks) {
   }
   if (const auto* floats = std::get_if<FloatGrid>(&format.grid)) {
     if (floats->mantissa_bits == 0) return round_powers_of_two(format.rounding, float_element<true>(*floats), blocks);
-    return round_floats(format.rounding, float_element<false>(*floats), blocks);
+    FloatElement<false> element = float_element<false>(*floats);
+    if (format.scale_type == ScaleType::e8m0) return round_microscaled(format.rounding, element, blocks);
+    return round_floats(format.rounding, element, blocks);
   }
   if (format.scale_type == ScaleType::e8m0) return round_fixed_points(format.rounding, blocks);
   round_integers(format.rounding, blocks);

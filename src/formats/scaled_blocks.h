@@ -30,7 +30,8 @@ void round_with_range(const BlockFormat& format, const ScaleRange& range, const 
 
 // Rounds consecutive blocks of `block` values, each with a scale of its own.
 //
-//   e8m0         power of two by scale_rule; quotients are exact, elements saturate; a NaN or Inf makes its block NaN
+//   e8m0         power of two by scale_rule; quotients are exact, elements saturate; a NaN or Inf makes its block NaN.
+//                A product beyond F32 (2^128, only in blocks whose amax nearly is) is Inf, as in torchao
 //   e4m3_tensor  tensor scale amax / (6 x 448), block scale E4M3(block amax / (6 x tensor scale)) at most 448, quotient
 //                by true division, in F32 as ModelOpt; a block whose scales multiply to 0 becomes zeros
 //   others       as round_with_range
