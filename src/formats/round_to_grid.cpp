@@ -61,13 +61,15 @@ FQ_INLINE void round_wide(const GridConstants& c, float* values, const uint32_t*
     uint32_t below_half = (step - 1) >> 1;
     // A step of one pattern leaves nothing to round.
     uint32_t odd = static_cast<uint32_t>((rounded & step) != 0) & static_cast<uint32_t>(step > 1);
+    // Without mantissa bits the last bit is the exponent's, and fnuz's bias is one more than F32's.
+    if constexpr (low_binade) odd ^= static_cast<uint32_t>(step == 0x00800000u);
     if constexpr (rounding == Rounding::rne) rounded += below_half + odd;
     if constexpr (rounding == Rounding::rna) rounded += step >> 1;
     if constexpr (rounding == Rounding::sr) rounded += (words[i] >> (32 - dropped)) & (step - 1);
     rounded &= ~(step - 1);
     float result = finish(c, original, rounded);
-    // A NaN may keep payload only in bits that the format has.
-    values[i] = float_of(bits_of(result) & ~(step - 1));
+    // A NaN may keep payload only in bits that the format has, and stays quiet.
+    values[i] = float_of(bits_of(result) & (~(step - 1) | kQuiet));
   }
 }
 
