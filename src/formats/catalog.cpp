@@ -26,43 +26,42 @@ struct ScalarRow {
 constexpr ScalarRow kScalars[] = {
     {"f32", kF32, "single precision: leaves every value as it is",
      "For use in recipes: the tensor is chosen and stays unrounded.", "norms and biases of GGUF models", kIeee},
-    {"tf32", kTf32, "TensorFloat-32: F32 with a significand of 11 bits, 19 bits in all",
+    {"tf32", kTf32, "TensorFloat-32: F32 with 11 significant bits",
      "Tensor cores fed raw F32 ignore the low 13 bits (tf32:rtz); PTX cvt.rna.tf32.f32 rounds ties away (tf32:rna); "
      "emulations mostly round ties to even (tf32:rne). Counted as 19 bits per weight.",
      "matrix products of F32 on NVIDIA GPUs since Ampere", "NVIDIA PTX ISA, cvt"},
-    {"bf16", kBf16, "bfloat16: F32 with a significand of 8 bits",
+    {"bf16", kBf16, "bfloat16: F32 with 8 significant bits",
      "bf16:rtz clears the low 16 bits of each value, the algorithm of the experiment that this program grew from; a "
      "NaN keeps its sign and top payload and stays a NaN. With rne, values that round beyond 3.3895e38 become Inf.",
      "the weights of most published language models; TPUs, GPUs and CPUs of the 2020s", "Intel BFLOAT16 Hardware "
      "Numerics Definition 1.0"},
-    {"f16", kF16, "half precision, largest value 65504",
+    {"f16", kF16, "half precision of IEEE 754",
      "With rne, magnitudes from 65520 become Inf; :sat gives 65504.",
      "GGUF exports; the scales of ggml's block types", kIeee},
-    {"e4m3", kE4M3, "FP8 E4M3 of OCP (fn): largest value 448, no Inf",
+    {"e4m3", kE4M3, "FP8 E4M3 of OCP (fn): NaN but no Inf",
      "\"e4m3\" is ambiguous elsewhere: 448 here and in float8_e4m3fn, 240 with Inf in ml_dtypes' float8_e4m3 (here "
      "e4m3:ieee), 240 without in AMD's e4m3fnuz. Overflow saturates; with :inf it becomes NaN from above 464 (464 "
      "itself ties to 448), where microxcaling gives an Inf that the format lacks. Infinite inputs become 448; "
      "ml_dtypes makes them NaN even when saturating.",
-     "weights and activations in FP8: NVIDIA since Ada and Hopper, AMD MI350, Intel Gaudi; vLLM, DeepSeek-V3 (with "
-     "scales)", kOfp8},
-    {"e5m2", kE5M2, "FP8 E5M2 of OCP: largest value 57344",
+     "weights and activations in FP8: NVIDIA since Ada and Hopper, AMD MI350; vLLM, DeepSeek-V3 (with scales)", kOfp8},
+    {"e5m2", kE5M2, "FP8 E5M2 of OCP: Inf and NaN",
      "Overflow saturates; with :inf magnitudes from 61440 become Inf, as in ml_dtypes without saturation.",
      "gradients in FP8 training (Transformer Engine), FP8 caches of keys and values", kOfp8},
-    {"e4m3fnuz", kE4M3Fnuz, "FP8 E4M3 with bias 8: largest value 240, no Inf, no -0",
+    {"e4m3fnuz", kE4M3Fnuz, "FP8 E4M3 with bias 8: NaN but no Inf, no -0",
      "The code of -0 is the only NaN, so -0 and what underflows from below become +0. With :inf magnitudes from 248 "
      "become NaN.",
      "AMD Instinct MI300, Graphcore IPUs", "arXiv 2206.02915"},
-    {"e5m2fnuz", kE5M2Fnuz, "FP8 E5M2 with bias 16: largest value 57344, no Inf, no -0",
+    {"e5m2fnuz", kE5M2Fnuz, "FP8 E5M2 with bias 16: NaN but no Inf, no -0",
      "As e4m3fnuz; with :inf magnitudes from 61440 become NaN.", "AMD Instinct MI300, Graphcore IPUs",
      "arXiv 2206.02915"},
-    {"e3m2", kE3M2, "FP6 E3M2: largest value 28, finite",
+    {"e3m2", kE3M2, "FP6 E3M2: finite, neither Inf nor NaN",
      "Every code is a number: overflow and Inf become 28. A NaN stays NaN, which the format itself could not say; "
      "libraries put 0, 28 or 1.5 there.",
      "elements of MXFP6; FP6-LLM", "OCP Microscaling Formats (MX) Specification 1.0; arXiv 2401.14112"},
-    {"e2m3", kE2M3, "FP6 E2M3: largest value 7.5, finite",
+    {"e2m3", kE2M3, "FP6 E2M3: finite, neither Inf nor NaN",
      "Every code is a number: overflow and Inf become 7.5. A NaN stays NaN, which the format itself could not say.",
      "elements of MXFP6", kMx},
-    {"e2m1", kE2M1, "FP4 E2M1: 0 0.5 1 1.5 2 3 4 6, finite",
+    {"e2m1", kE2M1, "FP4 E2M1: finite; 0 0.5 1 1.5 2 3 4 6",
      "Every code is a number: overflow and Inf become 6. A NaN stays NaN, which the format itself could not say. Ties "
      "to even: 0.25 gives 0, 0.75 and 1.25 give 1, 1.75 and 2.5 give 2, 3.5 and 5 give 4. bitsandbytes' \"fp4\" is "
      "another format.",
@@ -111,15 +110,16 @@ constexpr BlockRow kBlocks[] = {
      "NaN or Inf makes its block NaN (torchao, microxcaling; gfloat and ggml differ).",
      "gpt-oss; NVIDIA Blackwell, AMD MI350", kMx},
     {"mxint8", mx(IntegerGrid{8, IntegerScheme::full}), "MXINT8: 8-bit fixed point, power-of-two scale per 32",
-     "Codes are multiples of 1/64 from -2 to 127/64; microxcaling leaves -2 unused. In a block whose largest magnitude "
-     "lies within 1/256 of 2^128, -2 times the scale is beyond F32 and becomes -Inf. A NaN or Inf makes its block NaN.",
+     "Codes are multiples of 1/64 from -2 to 127/64; microxcaling leaves -2 unused. A value within 1/256 of "
+     "-2^128 gets the code -2 under the scale 2^127, which is beyond F32: it becomes -Inf, as the specification's "
+     "arithmetic has it. A NaN or Inf makes its block NaN.",
      "microxcaling; the specification's integer format", kMx},
     {"nvfp4",
      {.grid = kE2M1,
       .extent = ScaleExtent::group,
       .group_values = 16,
       .scale_type = ScaleType::e4m3_tensor},
-     "NVFP4: E2M1 codes, E4M3 scale per 16, F32 scale per tensor",
+     "NVFP4: E2M1 codes, E4M3 scale per 16, F32 per tensor",
      "Tensor scale = amax / (6 x 448); block scale = E4M3(block amax / (6 x tensor scale)); code = E2M1(x / (block "
      "scale x tensor scale)); in ModelOpt's order of operations, every step in F32. torchao and Transformer Engine "
      "multiply by reciprocals and break exact ties otherwise; torchao keeps block scales at 2^-6 and above. Blocks "
@@ -128,7 +128,7 @@ constexpr BlockRow kBlocks[] = {
      "NVIDIA Blackwell; ModelOpt, TensorRT-LLM, vLLM", "NVIDIA Model Optimizer, NVFP4QTensor; arXiv 2509.25149"},
     {"nf4",
      {.grid = LevelGrid{LevelTable::nf4}, .extent = ScaleExtent::group, .group_values = 64},
-     "NormalFloat 4: 16 quantiles of a normal distribution, F32 scale per 64",
+     "NormalFloat: 16 normal quantiles, F32 scale per 64",
      "As bitsandbytes: u = clamp(x * (1 / max(amax, 1e-38)), -1, 1), the nearest of 16 levels, and the lower one where "
      "u lies on the F32 midpoint of two; restored = level * amax. Blocks run along the row. Scales are not quantized "
      "again (bitsandbytes' double quantization is lossy, and optional there).",
@@ -149,20 +149,20 @@ constexpr GgmlRow kGgmlTypes[] = {
     {T::Q4_1, "4-bit codes, F16 scale and minimum per 32"},
     {T::Q1_0, "signs, F16 scale per 128"},
     {T::Q2_0, "2-bit codes, F16 scale per 64"},
-    {T::Q6_K, "6-bit codes, 8-bit scales per 16, F16 scale per 256"},
-    {T::Q5_K, "5-bit codes, 6-bit scales and minima per 32, F16 pair per 256"},
-    {T::Q4_K, "4-bit codes, 6-bit scales and minima per 32, F16 pair per 256"},
-    {T::Q3_K, "3-bit codes, 6-bit scales per 16, F16 scale per 256"},
-    {T::Q2_K, "2-bit codes, 4-bit scales and minima per 16, F16 pair per 256"},
+    {T::Q6_K, "6-bit codes, 8-bit scales per 16, F16 scale"},
+    {T::Q5_K, "5-bit codes, 6-bit scales and minima per 32, F16 pair"},
+    {T::Q4_K, "4-bit codes, 6-bit scales and minima per 32, F16 pair"},
+    {T::Q3_K, "3-bit codes, 6-bit scales per 16, F16 scale"},
+    {T::Q2_K, "2-bit codes, 4-bit scales and minima per 16, F16 pair"},
     {T::IQ4_NL, "4-bit codes into a non-linear table, F16 scale per 32"},
-    {T::IQ4_XS, "as iq4_nl with 6-bit scales per 32, F16 scale per 256"},
+    {T::IQ4_XS, "as iq4_nl with 6-bit scales per 32, F16 scale"},
     {T::IQ3_S, "3-bit grid codes with signs, 4-bit scales per 32"},
     {T::IQ3_XXS, "3-bit grid codes, packed signs, 4-bit scales per 32"},
     {T::IQ2_S, "2-bit grid codes with signs, 4-bit scales per 16"},
-    {T::IQ2_XS, "2-bit grid codes, packed signs, 4-bit scales per 16; needs an importance matrix"},
-    {T::IQ2_XXS, "2-bit grid codes, packed signs, 4-bit scales per 32; needs an importance matrix"},
+    {T::IQ2_XS, "2-bit grid codes, packed signs, 4-bit scales per 16"},
+    {T::IQ2_XXS, "2-bit grid codes, packed signs, 4-bit scales per 32"},
     {T::IQ1_M, "ternary grid codes, 3-bit scales per 16"},
-    {T::IQ1_S, "ternary grid codes, 3-bit scales per 32; needs an importance matrix"},
+    {T::IQ1_S, "ternary grid codes, 3-bit scales per 32"},
     {T::TQ2_0, "ternary codes in 2 bits, F16 scale per 256"},
     {T::TQ1_0, "ternary codes, five to a byte, F16 scale per 256"},
     {T::MXFP4, "ggml's MXFP4: E2M1 codes, power-of-two scale per 32"},
@@ -231,11 +231,12 @@ CatalogEntry build_generic() {
   FloatGrid grid = float_grid(3, 4, FloatKind::ieee);
   CatalogEntry entry =
       own_entry("eXmY", FormatFamily::scalar, {.grid = grid, .overflow = default_overflow(grid)});
-  entry.summary = "any float of X exponent (2 to 8) and Y mantissa bits (0 to 22), with its kind: e3m4:ieee";
+  entry.summary = "a float of X exponent and Y mantissa bits: e3m4:ieee";
   entry.note =
-      "ieee: the top exponent holds Inf and NaN. fn: no Inf, one NaN code at the top. fnuz: no Inf, no -0, whose code "
-      "is the NaN; the bias is one higher. finite: every code is a number. The bias is 2^(X-1) - 1. Without mantissa "
-      "bits ties go to the even exponent code (gfloat). With eight exponent bits only ieee and fnuz stay within F32.";
+      "X is 2 to 8, Y is 0 to 22, and KIND says what the top codes mean. ieee: the top exponent holds Inf and NaN. fn: "
+      "no Inf, one NaN code at the top. fnuz: no Inf, no -0, whose code is the NaN; the bias is one higher. finite: "
+      "every code is a number. The bias is 2^(X-1) - 1. Without mantissa bits ties go to the even exponent code "
+      "(gfloat). With eight exponent bits only ieee and fnuz stay within F32.";
   entry.used_by = "studies of formats before there is hardware";
   entry.sources = "IEEE 754-2019; OCP 8-bit Floating Point Specification (OFP8) 1.0; gfloat";
   return entry;

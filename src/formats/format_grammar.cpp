@@ -316,7 +316,11 @@ std::string canonical_name(const BlockFormat& format) {
 
 std::vector<ParameterHelp> parameters_of(const Format& format) {
   if (format.is_ggml() || format.leaves_values()) return {};
-  const auto& defaults = std::get<BlockFormat>(entry_of(format).format.kind);
+  auto defaults = std::get<BlockFormat>(entry_of(format).format.kind);
+  if (const auto* unnamed = std::get_if<FloatGrid>(&std::get<BlockFormat>(format.kind).grid)) {
+    defaults.grid = *unnamed;
+    if (!has_own_scale(defaults)) defaults.overflow = default_overflow(*unnamed);
+  }
   std::vector<ParameterHelp> help;
   const auto* grid = std::get_if<FloatGrid>(&defaults.grid);
   if (grid != nullptr && shape_of(base_name(defaults).substr(0, base_name(defaults).find(':')))) {
@@ -324,6 +328,9 @@ std::vector<ParameterHelp> parameters_of(const Format& format) {
   }
   for (const Parameter& parameter : kParameters) {
     if (!parameter.applies(defaults)) continue;
+    // A finite grid has nowhere to go: of the words for overflow it takes the default alone.
+    bool only_saturates = parameter.words.data() == kOverflows && float_of(defaults).kind == FloatKind::finite;
+    if (only_saturates) continue;
     std::vector<std::string> words;
     for (const Word& word : parameter.words) words.emplace_back(word.word);
     if (parameter.takes_group) words.emplace_back("group=N");
