@@ -35,98 +35,6 @@ float rounded(const FloatGrid& grid, Rounding rounding, Overflow overflow, float
   return value;
 }
 
-// An oracle that shares nothing with the implementation: searches the nearest multiple of the spacing in long
-// double.
-float oracle_rne(const FloatGrid& grid, float value) {
-  if (std::isnan(value)) return value;
-  long double magnitude = std::fabs(static_cast<long double>(value));
-  if (std::isinf(value)) magnitude = grid.max_value() * 4.0L;
-  int exponent = magnitude == 0 ? grid.min_exponent() : std::max(std::ilogb(magnitude), grid.min_exponent());
-  long double spacing = std::ldexp(1.0L, exponent - grid.mantissa_bits);
-  long double below = std::floor(magnitude / spacing);
-  long double fraction = magnitude / spacing - below;
-  long double steps =
-      fraction > 0.5L || (fraction == 0.5L && std::fmod(below, 2.0L) == 1.0L) ? below + 1 : below;
-  long double result = steps * spacing;
-  if (result > grid.max_value()) result = INFINITY;
-  return std::copysign(static_cast<float>(result), value);
-}
-
-TEST(RoundToGrid, AgreesWithABruteForceOracleOnRandomBits) {
-  std::mt19937 random(20261120);
-  for (const FloatGrid& grid : {kBf16, kF16, kTf32}) {
-    for (int i = 0; i < 200000; ++i) {
-      float value = from_bits(static_cast<uint32_t>(random()));
-      float found = rounded(grid, Rounding::rne, Overflow::infinite, value);
-      ASSERT_TRUE(same(found, oracle_rne(grid, value))) << std::hex << to_bits(value);
-    }
-  }
-}
-
-TEST(RoundToGrid, TwiceGivesTheSameBitsAsOnceInEveryScalarFormat) {
-  std::mt19937 random(7);
-  for (const CatalogEntry& entry : catalog()) {
-    if (entry.family != FormatFamily::scalar) continue;
-    for (const char* rounding : {":rne", ":rtz", ":rna"}) {
-      if (entry.format.leaves_values()) continue;
-      auto format = std::get<BlockFormat>(parse_format(entry.name + rounding).kind);
-      const auto& grid = std::get<FloatGrid>(format.grid);
-      for (int i = 0; i < 20000; ++i) {
-        float once =
-            rounded(grid, format.rounding, format.overflow, from_bits(static_cast<uint32_t>(random())));
-        float twice = rounded(grid, format.rounding, format.overflow, once);
-        ASSERT_TRUE(same(once, twice)) << entry.name << rounding << std::hex << to_bits(once);
-      }
-    }
-  }
-}
-
-TEST(RoundToGrid, Bf16TruncationClearsTheLow16BitsOfEveryNumber) {
-  std::mt19937 random(3);
-  for (int i = 0; i < 100000; ++i) {
-    auto bits = static_cast<uint32_t>(random());
-    if (std::isnan(from_bits(bits))) continue;
-    ASSERT_EQ(to_bits(rounded(kBf16, Rounding::rtz, Overflow::infinite, from_bits(bits))),
-              bits & 0xFFFF0000u);
-  }
-}
-
-TEST(RoundToGrid, ANanWhosePayloadIsInTheDroppedBitsStaysANan) {
-  for (uint32_t bits : {0x7F800001u, 0xFF800001u, 0x7FFFFFFFu}) {
-    for (const FloatGrid& grid : {kBf16, kF16, kTf32, kE2M1}) {
-      for (Overflow overflow : {Overflow::infinite, Overflow::saturate}) {
-        float found = rounded(grid, Rounding::rtz, overflow, from_bits(bits));
-        EXPECT_TRUE(std::isnan(found));
-        EXPECT_EQ(std::signbit(found), bits >> 31 != 0);
-      }
-    }
-  }
-  EXPECT_EQ(to_bits(rounded(kBf16, Rounding::rtz, Overflow::infinite, from_bits(0x7F800001u))), 0x7FC00000u);
-}
-
-TEST(RoundToGrid, OverflowIsDecidedAfterRounding) {
-  EXPECT_EQ(rounded(kF16, Rounding::rne, Overflow::infinite, 65519.996f), 65504.0f);
-  EXPECT_EQ(rounded(kF16, Rounding::rne, Overflow::infinite, 65520.0f), INFINITY);
-  EXPECT_EQ(rounded(kF16, Rounding::rne, Overflow::saturate, 1e9f), 65504.0f);
-  EXPECT_EQ(rounded(kF16, Rounding::rtz, Overflow::infinite, 1e9f), 65504.0f);
-  EXPECT_EQ(rounded(kF16, Rounding::rtz, Overflow::infinite, -INFINITY), -INFINITY);
-  EXPECT_EQ(rounded(kF16, Rounding::rtz, Overflow::saturate, -INFINITY), -65504.0f);
-  EXPECT_EQ(to_bits(rounded(kF16, Rounding::rne, Overflow::infinite, -0.0f)), 0x80000000u);
-}
-
-TEST(RoundToGrid, ArraysGiveWhatSingleValuesGive) {
-  std::mt19937 random(11);
-  std::vector<float> values(1003);
-  for (float& value : values) value = from_bits(static_cast<uint32_t>(random()));
-  for (const FloatGrid& grid : {kBf16, kF16, kE4M3}) {
-    std::vector<float> all = values;
-    round_to_grid(grid, Rounding::rne, Overflow::infinite, all);
-    for (size_t i = 0; i < values.size(); ++i) {
-      ASSERT_TRUE(same(all[i], rounded(grid, Rounding::rne, Overflow::infinite, values[i])));
-    }
-  }
-}
-
 std::vector<float> quantized(const char* format, int64_t row_length, std::vector<float> values) {
   ScaleRange tensor = scale_range(values);
   fake_quantize_rows(std::get<BlockFormat>(parse_format(format).kind), row_length, {tensor}, values);
@@ -214,14 +122,6 @@ TEST(FakeQuantizeRows, RowsThatDoNotDivideIntoGroupsAreRefused) {
   std::vector<float> values(10);
   EXPECT_THROW(fake_quantize_rows(std::get<BlockFormat>(parse_format("int4:group=4").kind), 10, {}, values),
                Error);
-}
-
-TEST(ScaleRangeOf, IgnoresWhatIsNotFinite) {
-  std::vector<float> values{NAN, INFINITY, -3.0f, 2.0f, -INFINITY};
-  ScaleRange range = scale_range(values);
-  EXPECT_EQ(range.amax, 3.0f);
-  EXPECT_EQ(range.min, -3.0f);
-  EXPECT_EQ(range.max, 2.0f);
 }
 
 }  // namespace
