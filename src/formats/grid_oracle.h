@@ -46,9 +46,9 @@ class GridOracle {
   }
 
   // As round_to_grid, but for stochastic rounding.
-  float round(float value, Rounding rounding, Overflow overflow) const {
-    if (std::isnan(value)) return value;
-    long double magnitude = std::fabs(static_cast<long double>(value));
+  float round(long double value, Rounding rounding, Overflow overflow) const {
+    if (std::isnan(value)) return std::numeric_limits<float>::quiet_NaN();
+    long double magnitude = std::fabs(value);
     if (std::isinf(value)) return with_sign(overflowed(overflow), value);
     auto [low, high, low_is_even] = neighbours(magnitude);
     long double middle = low + (high - low) / 2;
@@ -66,9 +66,9 @@ class GridOracle {
                                          : std::numeric_limits<float>::quiet_NaN();
   }
 
-  float with_sign(float magnitude, float value) const {
+  float with_sign(float magnitude, long double value) const {
     if (magnitude == 0 && grid_.kind == FloatKind::fnuz) return 0.0f;
-    return std::copysign(magnitude, value);
+    return std::signbit(value) ? -magnitude : magnitude;
   }
 
  private:

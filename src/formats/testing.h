@@ -98,6 +98,29 @@ inline std::vector<float> wild_values(size_t count, uint32_t seed, bool finite =
   return values;
 }
 
+// Blocks in which scales meet their edges: normally distributed values at every power of two, random bits, a few multiples
+// of the smallest F32, the largest F32, zeros, one value alone.
+inline std::vector<float> wild_blocks(size_t block, size_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values;
+  for (size_t b = 0; b < count; ++b) {
+    int exponent = static_cast<int>(random() % 276) - 149;
+    std::vector<float> bits = wild_values(block + 8, static_cast<uint32_t>(random()));
+    for (size_t i = 0; i < block; ++i) {
+      float value = std::ldexp(normal(random), exponent);
+      if (b % 8 == 1) value = bits[i + 8];
+      if (b % 8 == 2) value = static_cast<float>(static_cast<int>(random() % 99) - 49) * kDenormal;
+      if (b % 8 == 3) value = from_bits((random() & 0x81FFFFFFu) + 0x7D000000u);  // up to the largest F32
+      if (b % 8 == 4) value = i + 1 == block ? value : 0.0f;
+      if (b % 8 == 5) value = from_bits(random() & 0x80FFFFFFu);  // around the smallest normal F32
+      if (b % 64 == 6) value = i % 2 == 0 ? 0.0f : -0.0f;
+      values.push_back(std::isfinite(value) ? value : std::copysign(kFloatMax, value));
+    }
+  }
+  return values;
+}
+
 // Full names of all formats of our own with every combination of parameters but overflow rules. Groups are as long as
 // the catalog's blocks, 32 for the others. f32 is left out; floats are taken with and without a scale.
 inline std::vector<std::string> every_own_format() {
