@@ -2,126 +2,142 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <limits>
-#include <random>
+#include <thread>
 
 #include "base/error.h"
-#include "base/testing.h"
-#include "formats/catalog.h"
-#include "formats/format_grammar.h"
+#include "formats/random_words.h"
+#include "formats/testing.h"
 
 namespace fakequant {
 namespace {
 
-using base_testing::read_golden;
+using namespace formats_testing;
 
-float from_bits(uint32_t bits) {
-  return std::bit_cast<float>(bits);
-}
-uint32_t to_bits(float value) {
-  return std::bit_cast<uint32_t>(value);
-}
+constexpr size_t kRow = 64;
 
-// NaN by class, as the golden README asks.
-bool same(float a, float b) {
-  return std::isnan(a) ? std::isnan(b) : to_bits(a) == to_bits(b);
-}
-
-float rounded(const FloatGrid& grid, Rounding rounding, Overflow overflow, float value) {
-  round_to_grid(grid, rounding, overflow, {&value, 1});
-  return value;
-}
-
-std::vector<float> quantized(const char* format, int64_t row_length, std::vector<float> values) {
-  ScaleRange tensor = scale_range(values);
-  fake_quantize_rows(std::get<BlockFormat>(parse_format(format).kind), row_length, {tensor}, values);
+// Whole rows in pieces of these many, each told where it begins.
+std::vector<float> restored_in_pieces(const BlockFormat& format, std::vector<float> values,
+                                      size_t rows_at_once, uint64_t key) {
+  TensorContext context{.range = scale_range(values), .random_key = key};
+  for (size_t first = 0; first < values.size(); first += rows_at_once * kRow) {
+    context.first_value = first;
+    fake_quantize_rows(format, kRow, context,
+                       {&values[first], std::min(rows_at_once * kRow, values.size() - first)});
+  }
   return values;
 }
 
-TEST(FakeQuantizeRows, RestrictedInt4OfAHandComputedRow) {
-  // amax 7, scale 1: 0.5 and 1.5 are ties and go to even codes.
-  std::vector<float> found = quantized("int4", 6, {7.0f, -7.0f, 0.5f, 1.5f, -2.4f, 0.0f});
-  EXPECT_EQ(found, (std::vector<float>{7.0f, -7.0f, 0.0f, 2.0f, -2.0f, 0.0f}));
-  EXPECT_EQ(quantized("int4:rtz", 4, {7.0f, 1.9f, -1.9f, 0.4f}),
-            (std::vector<float>{7.0f, 1.0f, -1.0f, 0.0f}));
-  EXPECT_EQ(quantized("int4:rna", 4, {7.0f, 0.5f, -0.5f, 1.5f}),
-            (std::vector<float>{7.0f, 1.0f, -1.0f, 2.0f}));
-}
-
-TEST(FakeQuantizeRows, FullIntegersUseTheLowestCodeAndClipTheLargestValue) {
-  // amax 7.5, scale 1: -7.5 ties to code -8, +7.5 clips to 7.
-  EXPECT_EQ(quantized("int4:full", 2, {7.5f, -7.5f}), (std::vector<float>{7.0f, -8.0f}));
-}
-
-TEST(FakeQuantizeRows, AsymmetricIntegersKeepZeroExact) {
-  std::vector<float> found = quantized("int2:asym", 4, {3.0f, 0.0f, 1.2f, 2.0f});
-  EXPECT_EQ(found, (std::vector<float>{3.0f, 0.0f, 1.0f, 2.0f}));
-}
-
-TEST(FakeQuantizeRows, AnAllZeroBlockGivesZerosAndNanPassesThrough) {
-  for (const char* format : {"int4:group=2", "int4:full:group=2", "int4:asym:group=2", "int4:tensor"}) {
-    std::vector<float> found = quantized(format, 4, {0.0f, -0.0f, 0.0f, 0.0f});
-    for (float value : found) EXPECT_EQ(to_bits(value), 0u) << format;
-    found = quantized(format, 4, {NAN, 0.0f, 1.0f, NAN});
-    EXPECT_TRUE(std::isnan(found[0]) && std::isnan(found[3])) << format;
-    EXPECT_FALSE(std::isnan(found[1]) || std::isnan(found[2])) << format;
+// Stochastic formats included: a result depends on key and index alone.
+TEST(FakeQuantizeRows, PiecesGiveWhatTheWholeTensorGives) {
+  const std::vector<float> values = wild_blocks(kRow, 21, 1);
+  for (const std::string& name : every_own_format()) {
+    const BlockFormat format = own_format(name);
+    std::vector<float> whole = restored(format, kRow, values, 42);
+    for (size_t rows_at_once : {1, 2, 5})
+      ASSERT_TRUE(same_values(restored_in_pieces(format, values, rows_at_once, 42), whole)) << name;
   }
 }
 
-TEST(FakeQuantizeRows, InfinityBecomesTheLargestCodeOfItsSign) {
-  EXPECT_EQ(quantized("int4", 4, {INFINITY, -INFINITY, 7.0f, 1.0f}),
-            (std::vector<float>{7.0f, -7.0f, 7.0f, 1.0f}));
-}
-
-TEST(FakeQuantizeRows, AScaleWhoseReciprocalOverflowsIsDividedBy) {
-  float tiny = 0x1p-130f;
-  std::vector<float> found = quantized("int4", 3, {7 * tiny, 3 * tiny, -tiny});
-  EXPECT_EQ(found, (std::vector<float>{7 * tiny, 3 * tiny, -tiny}));
-  float smallest = std::numeric_limits<float>::denorm_min();
-  EXPECT_EQ(quantized("int16", 2, {smallest, 0.0f}), (std::vector<float>{0.0f, 0.0f}));
-}
-
-TEST(FakeQuantizeRows, StoredScalesAreRounded) {
-  // amax 10, scale 10/7: F16 holds 1.4287109375, BF16 1.4296875.
-  EXPECT_EQ(quantized("int4:scale_type=f16", 1, {10.0f})[0], 7 * 1.4287109375f);
-  EXPECT_EQ(quantized("int4:scale_type=bf16", 1, {10.0f})[0], 7 * 1.4296875f);
-  EXPECT_EQ(quantized("int4:scale_type=f16", 1, {1e9f})[0], 7 * 65504.0f);
-  EXPECT_EQ(quantized("int4:scale_type=f16", 1, {1e-9f})[0], 0.0f);
-}
-
-TEST(FakeQuantizeRows, ExtremesOfF32NeverMakeInfOrNan) {
-  float max = std::numeric_limits<float>::max();
-  for (const char* format : {"int8", "int8:asym", "int8:full", "int2:asym", "int16:tensor"}) {
-    for (float value : quantized(format, 4, {max, -max, 1.0f, 0.0f}))
-      EXPECT_TRUE(std::isfinite(value)) << format;
+// Blocks longer than the words drawn at once, and first values that are no multiple of anything.
+TEST(FakeQuantizeRows, LongRowsInPiecesGiveWhatTheWholeGives) {
+  const std::vector<float> values = wild_values(20000, 2);
+  for (const char* name :
+       {"e4m3:sr", "bf16:sr", "int4:sr", "nf4:row:sr", "e2m1:tensor:sr", "int4:tensor:sr"}) {
+    const BlockFormat format = own_format(name);
+    std::vector<float> whole = restored(format, 20000, values, 7);
+    std::vector<float> pieces = values;
+    TensorContext context{.range = scale_range(values), .random_key = 7};
+    if (format.extent == ScaleExtent::row) {
+      fake_quantize_rows(format, 20000, context, pieces);
+    } else {
+      for (size_t first = 0; first < pieces.size();) {
+        size_t count = std::min<size_t>(4097 + first % 3, pieces.size() - first);
+        context.first_value = first;
+        fake_quantize_rows(format, static_cast<int64_t>(count), context, {&pieces[first], count});
+        first += count;
+      }
+    }
+    EXPECT_TRUE(same_values(pieces, whole)) << name;
   }
 }
 
-TEST(FakeQuantizeRows, ErrorOfRestrictedIntegersIsAtMostHalfAStep) {
-  std::mt19937 random(5);
-  std::normal_distribution<float> normal;
-  for (int bits = 2; bits <= 16; ++bits) {
-    std::vector<float> values(256);
-    for (float& value : values) value = normal(random);
-    auto format = std::get<BlockFormat>(parse_format(fmt::format("int{}:group=64", bits)).kind);
+TEST(FakeQuantizeRows, RowsMayRunInParallel) {
+  const std::vector<float> values = wild_blocks(kRow, 64, 3);
+  for (const char* name : {"bf16:sr", "mxfp4:sr", "nvfp4:sr", "nf4:sr", "int4:tensor:sr"}) {
+    const BlockFormat format = own_format(name);
     std::vector<float> found = values;
-    fake_quantize_rows(format, 256, {}, found);
-    for (size_t i = 0; i < values.size(); ++i) {
-      ScaleRange range = scale_range(std::span(values).subspan(i / 64 * 64, 64));
-      float step = range.amax / static_cast<float>((1 << (bits - 1)) - 1);
-      // Half a step, and the roundings of scale, product and quotient.
-      EXPECT_LE(std::abs(found[i] - values[i]), step * 0.5f + range.amax * 0x1p-22f);
+    std::vector<std::thread> threads;
+    for (size_t part = 0; part < 4; ++part) {
+      threads.emplace_back([&, part] {
+        TensorContext context{.range = scale_range(values), .random_key = 9, .first_value = part * 16 * kRow};
+        fake_quantize_rows(format, kRow, context, {&found[part * 16 * kRow], 16 * kRow});
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_TRUE(same_values(found, restored(format, kRow, values, 9))) << name;
+  }
+}
+
+// Only stochastic formats look at the key.
+TEST(FakeQuantizeRows, KeysDecideStochasticResultsAndNoOthers) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(kRow * 8);
+  for (float& value : values) value = normal(random);
+  for (const std::string& name : every_own_format()) {
+    const BlockFormat format = own_format(name);
+    bool equal =
+        static_cast<bool>(same_values(restored(format, kRow, values, 1), restored(format, kRow, values, 2)));
+    EXPECT_EQ(equal, format.rounding != Rounding::sr) << name;
+    EXPECT_EQ(parse_format(name).is_stochastic(), format.rounding == Rounding::sr) << name;
+  }
+  const std::string one = "blk.0.attn_q.weight";
+  const std::string other = "blk.1.attn_q.weight";
+  EXPECT_FALSE(same_values(restored("int4:sr", kRow, values, random_key(0, one)),
+                           restored("int4:sr", kRow, values, random_key(0, other))));
+  EXPECT_FALSE(same_values(restored("int4:sr", kRow, values, random_key(0, one)),
+                           restored("int4:sr", kRow, values, random_key(1, one))));
+}
+
+TEST(FakeQuantizeRows, EachValueHasAWordOfItsOwn) {
+  // 2.5 among codes of step 1, at many places: words that repeat would repeat their choices.
+  std::vector<float> values(8192, 2.5f);
+  for (const char* name : {"int4:group=32:sr", "int4:row:sr", "mxfp4:sr", "int4:tensor:sr"}) {
+    for (size_t i = 0; i < values.size(); i += 32) values[i] = 7.0f;
+    std::vector<float> found = restored(name, 8192, values, 11);
+    for (size_t shift : {1u, 2u, 16u, 32u, 64u, 4096u}) {
+      size_t equal = 0;
+      size_t compared = 0;
+      for (size_t i = 0; i + shift < found.size(); ++i) {
+        if (i % 32 == 0 || (i + shift) % 32 == 0) continue;
+        equal += found[i] == found[i + shift] ? 1 : 0;
+        ++compared;
+      }
+      EXPECT_NEAR(static_cast<double>(equal), compared / 2.0, 5 * std::sqrt(compared / 4.0))
+          << name << " " << shift;
     }
   }
 }
 
+TEST(FakeQuantizeRows, ScaleExtentsShareWhatTheyName) {
+  const std::vector<float> values{7.0f, 1.0f, 3.5f, 0.5f, 14.0f, 2.0f, 28.0f, 4.0f};
+  EXPECT_EQ(restored("int4:group=2", 4, values), (std::vector<float>{7, 1, 3.5, 0.5, 14, 2, 28, 4}));
+  // Scales 1 and 4: 3.5, 0.5, 14 and 2 are ties.
+  EXPECT_EQ(restored("int4:row", 4, values), (std::vector<float>{7, 1, 4, 0, 16, 0, 28, 4}));
+  EXPECT_EQ(restored("int4:tensor", 4, values), (std::vector<float>{8, 0, 4, 0, 16, 0, 28, 4}));
+}
+
 TEST(FakeQuantizeRows, RowsThatDoNotDivideIntoGroupsAreRefused) {
-  std::vector<float> values(10);
-  EXPECT_THROW(fake_quantize_rows(std::get<BlockFormat>(parse_format("int4:group=4").kind), 10, {}, values),
-               Error);
+  std::vector<float> values(96);
+  EXPECT_THROW(fake_quantize_rows(own_format("int4:group=4"), 10, {}, {values.data(), 20}), Error);
+  EXPECT_THROW(fake_quantize_rows(own_format("mxfp4"), 48, {}, values), Error);
+  EXPECT_THROW(fake_quantize_rows(own_format("nvfp4"), 24, {}, values), Error);
+  EXPECT_THROW(fake_quantize_rows(own_format("nf4"), 96, {}, values), Error);
+  EXPECT_NO_THROW(fake_quantize_rows(own_format("mxfp4"), 96, {}, values));
+}
+
+TEST(FakeQuantizeRows, NothingToRoundIsFine) {
+  for (const std::string& name : every_own_format()) EXPECT_TRUE(restored(name, 64, {}).empty()) << name;
 }
 
 }  // namespace
