@@ -24,7 +24,7 @@ constexpr double kLeastTickDistance = 2.0;  // columns
 // A row of labels that do not touch each other.
 class LabelRow {
  public:
-  // Puts `text` with its middle at `column`, or returns false when something is in the way or nearer than `gap`.
+  // Puts `text` with its middle at `column`, or returns false when something is nearer than `gap`.
   bool put(int column, const std::string& text, int gap = 1) {
     auto size = static_cast<int>(text.size());
     int begin = std::max(0, column - size / 2);

@@ -7,8 +7,8 @@
 
 namespace fakequant::cli {
 
-// Few values: an axis with a tick at each. Many: how many lie in each power of two. Lines end with '\n'; a caption comes
-// first; everything is in units of the scale.
+// Few values: an axis with a tick at each. Many: how many lie in each power of two. A caption comes first, lines end
+// with '\n', and everything is in units of the scale.
 std::string drawing_of(const BlockFormat& format);
 
 }  // namespace fakequant::cli

@@ -1,5 +1,6 @@
 #pragma once
-// What can be said of a number format in words and figures: shared by the table, the page and the JSON of `formats`.
+// What can be said of a number format in words and figures: shared by the table, the page and the JSON of
+// `formats`.
 
 #include <optional>
 #include <string>

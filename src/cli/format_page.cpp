@@ -177,14 +177,14 @@ void print_values(const BlockFormat& format) {
   size_t width = cell_of(format, codes[0], hex_digits, value_width).size();
   // At most as many columns as fit, and none shorter than eight.
   size_t columns = 1;
-  while (columns * 2 * (width + 3) - 3 <= kWidestValues && codes.size() / (columns * 2) >= 8) columns *= 2;
+  while (columns * 2 * (width + 3) - 1 <= kWidestValues && codes.size() / (columns * 2) >= 8) columns *= 2;
   size_t rows = (codes.size() + columns - 1) / columns;
   const auto* integers = std::get_if<IntegerGrid>(&format.grid);
   bool has_zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym;
-  print_title(fmt::format("{}: {} codes in hexadecimal and in bits, and their values{}{}",
+  print_title(fmt::format("{}: {} codes in hexadecimal and in bits, with their values{}{}",
                           canonical_name(format), codes.size(),
                           format.has_scale() ? " in units of the scale" : "",
-                          has_zero_point ? ", before the zero point is taken off" : ""));
+                          has_zero_point ? "\nbefore the zero point is taken off" : ""));
   for (size_t row = 0; row < rows; ++row) {
     for (size_t i = row; i < codes.size(); i += rows) {
       fmt::print("{}{}", i == row ? "  " : "   ", cell_of(format, codes[i], hex_digits, value_width));
