@@ -47,7 +47,7 @@ FQ_INLINE float round_quotient(float quotient, uint32_t word) {
   if constexpr (rounding == Rounding::rne) return (quotient + 0x1p23f) - 0x1p23f;
   float whole = __builtin_truncf(quotient);
   // The fraction is exact here; quotient + 0.5 would not be (0.49999997f + 0.5f is 1).
-  if constexpr (rounding == Rounding::rna) return choose(quotient - whole >= 0.5f, whole + 1.0f, whole);
+  if constexpr (rounding == Rounding::rna) return whole + choose(quotient - whole >= 0.5f, 1.0f, 0.0f);
   if constexpr (rounding == Rounding::sr) return whole + random_step(quotient - whole, word);
   return whole;
 }
@@ -58,24 +58,29 @@ struct GridSteps {
   uint32_t lowest_exponent_field;  // of the F32 pattern of the smallest normal
 };
 
-// Rounds a magnitude, given as an F32 pattern whose exponent field is at most `exponent`, to the multiples of the
-// grid's step there. Exact: step and its inverse are powers of two.
+// Rounds a magnitude, given as an F32 pattern, to the multiples of the grid's step at `exponent`: the magnitude's own
+// exponent field, but at least the grid's lowest. Exact for every rounding.
 //
 //   no_mantissa  the grid holds powers of two alone: a tie goes to the even exponent code
 template <Rounding rounding, bool no_mantissa>
 FQ_INLINE float round_magnitude(const GridSteps& grid, uint32_t magnitude, uint32_t exponent, uint32_t word) {
+  if constexpr (rounding == Rounding::rne) {
+    // The sum with 2^23 steps has the step as its last place, so that adding rounds and subtracting is exact.
+    float steps = float_of((exponent + (23 - grid.mantissa_bits)) << 23);
+    float rounded = (float_of(magnitude) + steps) - steps;
+    if constexpr (no_mantissa) {
+      // The smallest normal has code 1: at an odd distance from it the lower neighbour of a tie has an even code.
+      uint32_t tie = static_cast<uint32_t>((magnitude & 0x007FFFFFu) == 0x00400000u);
+      uint32_t lower_is_even = (exponent - grid.lowest_exponent_field) & 1u;
+      rounded = choose((tie & lower_is_even) != 0, float_of(exponent << 23), rounded);
+    }
+    return rounded;
+  }
+  // Step and inverse are powers of two: the quotient is exact.
   uint32_t step_field = exponent - grid.mantissa_bits;
   float step = float_of(step_field << 23);
   float inverse = float_of((254 - step_field) << 23);
-  float quotient = float_of(magnitude) * inverse;
-  float whole = round_quotient<rounding>(quotient, word);
-  if constexpr (no_mantissa && rounding == Rounding::rne) {
-    // The smallest normal has code 1: where the distance to it is odd, the lower neighbour's code is even.
-    bool lower_is_even = ((exponent - grid.lowest_exponent_field) & 1) != 0;
-    whole = choose(static_cast<bool>(static_cast<int>(quotient == 1.5f) & static_cast<int>(lower_is_even)), 1.0f,
-                   whole);
-  }
-  return whole * step;
+  return round_quotient<rounding>(float_of(magnitude) * inverse, word) * step;
 }
 
 }  // namespace fakequant::kernel

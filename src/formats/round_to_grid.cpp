@@ -92,7 +92,8 @@ FQ_INLINE void round_narrow(const GridConstants& c, float* values, const uint32_
 enum class Path { wide, wide_low_binade, narrow, narrow_no_mantissa };
 
 template <Rounding rounding>
-FQ_INLINE void round_on(Path path, const GridConstants& c, float* values, const uint32_t* words, size_t count) {
+FQ_INLINE void round_on(Path path, const GridConstants& c, float* values, const uint32_t* words,
+                        size_t count) {
   switch (path) {
     case Path::wide:
       return round_wide<rounding, false>(c, values, words, count);

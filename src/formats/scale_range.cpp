@@ -20,56 +20,66 @@ FQ_INLINE float from_ordered(int32_t order) {
   return float_of(static_cast<uint32_t>(order ^ ((order >> 31) & static_cast<int32_t>(kMagnitude))));
 }
 
-template <bool finite_only>
-FQ_INLINE float amax_of(const float* values, size_t count) {
-  uint32_t amax = 0;
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t magnitude = bits_of(values[i]) & kMagnitude;
-    if constexpr (finite_only) magnitude = choose(magnitude < kInfinity, magnitude, 0);
-    amax = std::max(amax, magnitude);
-  }
-  return float_of(amax);
-}
+// What a run of values is folded to. Each has a start, a step per value, and a result.
 
-FQ_INLINE ScaleRange range_of(const float* values, size_t count) {
-  uint32_t amax = 0;
+template <bool finite_only>
+struct Amax {
+  uint32_t most = 0;
+
+  FQ_INLINE void add(uint32_t bits) {
+    uint32_t magnitude = bits & kMagnitude;
+    if constexpr (finite_only) magnitude = choose(magnitude < kInfinity, magnitude, 0u);
+    most = std::max(most, magnitude);
+  }
+};
+
+struct Bounds {
   int32_t low = 0;
   int32_t high = 0;
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t bits = bits_of(values[i]);
-    bits = choose((bits & kMagnitude) < kInfinity, bits, 0);
-    int32_t order = ordered(bits);
-    amax = std::max(amax, bits & kMagnitude);
+
+  FQ_INLINE void add(uint32_t bits) {
+    int32_t order = ordered(choose((bits & kMagnitude) < kInfinity, bits, 0u));
     low = std::min(low, order);
     high = std::max(high, order);
   }
-  return {float_of(amax), from_ordered(low), from_ordered(high)};
+};
+
+template <class Fold>
+FQ_INLINE Fold fold(const float* values, size_t count) {
+  Fold result;
+  for (size_t i = 0; i < count; ++i) result.add(bits_of(values[i]));
+  return result;
 }
 
-// A constant block length lets the compiler unroll the loop over it.
-FQ_INLINE void scan(const float* values, size_t block, RangeNeeds needs, std::span<ScaleRange> ranges) {
-  for (size_t b = 0; b < ranges.size(); ++b) {
-    const float* start = values + b * block;
-    if (needs == RangeNeeds::magnitude) ranges[b].amax = amax_of<true>(start, block);
-    if (needs == RangeNeeds::any_magnitude) ranges[b].amax = amax_of<false>(start, block);
-    if (needs == RangeNeeds::all) ranges[b] = range_of(start, block);
+// Calls store(b, folded run b). A constant block length lets the compiler unroll the loop over it.
+template <class Fold, class Store>
+FQ_INLINE void fold_blocks(const float* values, size_t block, size_t count, Store store) {
+  if (block == 16) {
+    for (size_t b = 0; b < count; ++b) store(b, fold<Fold>(values + b * 16, 16));
+  } else if (block == 32) {
+    for (size_t b = 0; b < count; ++b) store(b, fold<Fold>(values + b * 32, 32));
+  } else if (block == 64) {
+    for (size_t b = 0; b < count; ++b) store(b, fold<Fold>(values + b * 64, 64));
+  } else {
+    for (size_t b = 0; b < count; ++b) store(b, fold<Fold>(values + b * block, block));
   }
 }
 
-FQ_VECTORIZED void scan_blocks(const float* values, size_t block, RangeNeeds needs, std::span<ScaleRange> ranges) {
-  switch (block) {
-    case 16:
-      scan(values, 16, needs, ranges);
-      break;
-    case 32:
-      scan(values, 32, needs, ranges);
-      break;
-    case 64:
-      scan(values, 64, needs, ranges);
-      break;
-    default:
-      scan(values, block, needs, ranges);
-  }
+FQ_VECTORIZED void amax_of_blocks(const float* values, size_t block, float* amax, size_t count) {
+  fold_blocks<Amax<true>>(values, block, count,
+                          [&](size_t b, const Amax<true>& run) { amax[b] = float_of(run.most); });
+}
+
+FQ_VECTORIZED void any_amax_of_blocks(const float* values, size_t block, float* amax, size_t count) {
+  fold_blocks<Amax<false>>(values, block, count,
+                           [&](size_t b, const Amax<false>& run) { amax[b] = float_of(run.most); });
+}
+
+FQ_VECTORIZED void bounds_of_blocks(const float* values, size_t block, float* min, float* max, size_t count) {
+  fold_blocks<Bounds>(values, block, count, [&](size_t b, const Bounds& run) {
+    min[b] = from_ordered(run.low);
+    max[b] = from_ordered(run.high);
+  });
 }
 
 }  // namespace
@@ -82,12 +92,21 @@ void ScaleRange::merge(const ScaleRange& other) {
 
 ScaleRange scale_range(std::span<const float> values) {
   ScaleRange range;
-  scan_blocks(values.data(), values.size(), RangeNeeds::all, {&range, 1});
+  block_bounds(values.data(), values.size(), {&range.min, 1}, {&range.max, 1});
+  range.amax = std::max(range.max, -range.min);
   return range;
 }
 
-void scale_ranges(const float* values, size_t block, RangeNeeds needs, std::span<ScaleRange> ranges) {
-  scan_blocks(values, block, needs, ranges);
+void block_amax(const float* values, size_t block, std::span<float> amax) {
+  amax_of_blocks(values, block, amax.data(), amax.size());
+}
+
+void block_amax_or_special(const float* values, size_t block, std::span<float> amax) {
+  any_amax_of_blocks(values, block, amax.data(), amax.size());
+}
+
+void block_bounds(const float* values, size_t block, std::span<float> min, std::span<float> max) {
+  bounds_of_blocks(values, block, min.data(), max.data(), min.size());
 }
 
 }  // namespace fakequant

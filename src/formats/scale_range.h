@@ -17,14 +17,13 @@ struct ScaleRange {
 
 ScaleRange scale_range(std::span<const float> values);
 
-// Which extremes a scale needs; the fewer, the faster they are found.
-enum class RangeNeeds {
-  magnitude,      // amax alone
-  all,            // amax, min and max
-  any_magnitude,  // amax alone, and Inf or NaN where a value is: formats whose blocks these spoil
-};
+// The largest finite magnitude of each of the consecutive runs of `block` values, one for each element of `amax`.
+void block_amax(const float* values, size_t block, std::span<float> amax);
 
-// The ranges of consecutive runs of `block` values, one for each element of `ranges`.
-void scale_ranges(const float* values, size_t block, RangeNeeds needs, std::span<ScaleRange> ranges);
+// The same, but Inf or NaN where a run holds one: for formats whose blocks these spoil.
+void block_amax_or_special(const float* values, size_t block, std::span<float> amax);
+
+// The smallest (at most 0) and the largest (at least 0) finite value of each run; both spans are equally long.
+void block_bounds(const float* values, size_t block, std::span<float> min, std::span<float> max);
 
 }  // namespace fakequant

@@ -71,32 +71,32 @@ TEST(ScaleRangeOf, MergingIsExactInAnyOrder) {
   }
 }
 
-TEST(ScaleRanges, AreThoseOfEachRun) {
+TEST(BlockExtremes, AreThoseOfEachRun) {
   std::vector<float> values = wild_values(64 * 33, 3, /*finite=*/false);
   for (size_t block : {size_t{1}, size_t{2}, size_t{11}, size_t{16}, size_t{32}, size_t{64}, size_t{96}}) {
-    std::vector<ScaleRange> all(values.size() / block);
-    std::vector<ScaleRange> magnitudes(values.size() / block);
-    scale_ranges(values.data(), block, RangeNeeds::all, all);
-    scale_ranges(values.data(), block, RangeNeeds::magnitude, magnitudes);
-    for (size_t b = 0; b < all.size(); ++b) {
+    std::vector<float> amax(values.size() / block);
+    std::vector<float> min(amax.size());
+    std::vector<float> max(amax.size());
+    block_amax(values.data(), block, amax);
+    block_bounds(values.data(), block, min, max);
+    for (size_t b = 0; b < amax.size(); ++b) {
       ScaleRange wanted = range_by_definition(std::span(values).subspan(b * block, block));
-      EXPECT_TRUE(same_range(all[b], wanted)) << block;
-      EXPECT_EQ(magnitudes[b].amax, wanted.amax) << block;
+      EXPECT_TRUE(same_range({amax[b], min[b], max[b]}, wanted)) << block;
     }
   }
 }
 
 // What formats ask for whose blocks a NaN or Inf spoils.
-TEST(ScaleRanges, AnyMagnitudeShowsNanAndInf) {
+TEST(BlockExtremes, AmaxOrSpecialShowsNanAndInf) {
   for (size_t block : {size_t{3}, size_t{16}, size_t{32}, size_t{48}}) {
     for (float special : {kInf, -kInf, kNan, -kNan, from_bits(0x7F800001)}) {
       for (size_t place = 0; place < block; ++place) {
         std::vector<float> values(2 * block, 2.0f);
         values[place] = special;
-        ScaleRange ranges[2];
-        scale_ranges(values.data(), block, RangeNeeds::any_magnitude, ranges);
-        EXPECT_FALSE(std::isfinite(ranges[0].amax));
-        EXPECT_EQ(ranges[1].amax, 2.0f);
+        float amax[2];
+        block_amax_or_special(values.data(), block, amax);
+        EXPECT_FALSE(std::isfinite(amax[0]));
+        EXPECT_EQ(amax[1], 2.0f);
       }
     }
   }

@@ -15,22 +15,30 @@ namespace {
 
 using namespace kernel;
 
-// Everything that the values sharing one scale are rounded with.
+// The most blocks whose scales are computed together.
+constexpr size_t kBlocksAtOnce = 128;
+
+// What the values sharing one scale are rounded with.
 struct BlockScale {
-  enum class Use : uint32_t {
-    multiply,  // quotient = value x inverse
-    divide,    // quotient = value / scale
-    zeros,     // no scale: every value becomes 0, a NaN stays
-    nan,       // a block spoiled by a NaN or Inf
-  };
-  float scale = 0;
-  float inverse = 0;
-  float lowest = 0;  // integers: code range, zero point already taken off
-  float highest = 0;
-  Use use = Use::zeros;
+  float scale;
+  float inverse;  // 1 / scale
+  float lowest;   // integers: code range, zero point already taken off
+  float highest;
 };
 
-// An element rounds a quotient to a code's value.
+// The scales of some blocks, field by field so that the loops over them vectorize.
+struct BlockScales {
+  float scale[kBlocksAtOnce];
+  float inverse[kBlocksAtOnce];
+  float lowest[kBlocksAtOnce];
+  float highest[kBlocksAtOnce];
+  // Whether every block rounds by the plain loop: a scale above 0 and an inverse within F32, products within F32 too.
+  bool plain = true;
+
+  FQ_INLINE BlockScale at(size_t b) const { return {scale[b], inverse[b], lowest[b], highest[b]}; }
+};
+
+// An element rounds a quotient to a code's value. A NaN stays one.
 
 struct IntegerElement {
   template <Rounding rounding>
@@ -38,17 +46,18 @@ struct IntegerElement {
     // The bounds are whole numbers: clamping before rounding gives what clamping after it would.
     quotient = choose(quotient < s.lowest, s.lowest, quotient);
     quotient = choose(quotient > s.highest, s.highest, quotient);
+    // A code of zero is +0: integers have no -0.
     if constexpr (rounding == Rounding::rne) return (quotient + 0x1.8p23f) - 0x1.8p23f;
     float whole = round_quotient<rounding>(__builtin_fabsf(quotient), word);
-    return __builtin_copysignf(whole, quotient);
+    return __builtin_copysignf(whole, quotient) + 0.0f;
   }
 };
 
 // Multiples of 1/64 from -2 to 127/64: the elements of MXINT8.
 struct FixedPointElement {
   template <Rounding rounding>
-  FQ_INLINE float round(const BlockScale&, float quotient, uint32_t word) const {
-    const BlockScale bounds{.lowest = -128.0f, .highest = 127.0f};
+  FQ_INLINE float round(const BlockScale& s, float quotient, uint32_t word) const {
+    const BlockScale bounds{s.scale, s.inverse, -128.0f, 127.0f};
     return IntegerElement().round<rounding>(bounds, quotient * 64.0f, word) * (1.0f / 64.0f);
   }
 };
@@ -57,19 +66,18 @@ template <bool no_mantissa>
 struct FloatElement {
   GridSteps steps;
   float max;
-  bool keeps_negative_zero;
+  uint32_t negative_zero;  // the pattern of -0 where the grid has it, else 0
 
   template <Rounding rounding>
   FQ_INLINE float round(const BlockScale&, float quotient, uint32_t word) const {
-    float magnitude = __builtin_fabsf(quotient);
+    uint32_t bits = bits_of(quotient);
+    float magnitude = float_of(bits & kMagnitude);
     magnitude = choose(magnitude > max, max, magnitude);
-    uint32_t bits = bits_of(magnitude);
-    uint32_t exponent = bits >> 23;
+    uint32_t exponent = bits_of(magnitude) >> 23;
     exponent = choose(exponent < steps.lowest_exponent_field, steps.lowest_exponent_field, exponent);
-    float whole = round_magnitude<rounding, no_mantissa>(steps, bits, exponent, word);
+    float whole = round_magnitude<rounding, no_mantissa>(steps, bits_of(magnitude), exponent, word);
     whole = choose(whole > max, max, whole);
-    uint32_t sign = bits_of(quotient) & ~kMagnitude;
-    sign = choose(static_cast<bool>(static_cast<int>(whole > 0.0f) | static_cast<int>(keeps_negative_zero)), sign, 0u);
+    uint32_t sign = bits & choose(whole > 0.0f, ~kMagnitude, negative_zero);
     return float_of(bits_of(whole) | sign);
   }
 };
@@ -78,152 +86,185 @@ struct LevelElement {
   const float* levels;
   const float* bounds;
 
-  template <size_t... i>
+  // The level whose range holds the quotient; ranges begin above a bound, or on it where `away` and it is positive.
+  template <bool away, size_t... i>
   FQ_INLINE float nearest(float quotient, std::index_sequence<i...>) const {
-    float level = levels[0];
-    ((level = choose(quotient > bounds[i], levels[i + 1], level)), ...);
-    return level;
-  }
-
-  // The same, but what lies halfway between two levels above zero takes the upper.
-  template <size_t... i>
-  FQ_INLINE float nearest_away(float quotient, std::index_sequence<i...>) const {
-    float level = levels[0];
-    ((level = choose(static_cast<bool>(static_cast<int>(quotient > bounds[i]) |
-                                       (static_cast<int>(quotient == bounds[i]) & static_cast<int>(bounds[i] > 0))),
-                     levels[i + 1], level)),
+    uint32_t level = bits_of(levels[0]);
+    ((level = (away && bounds[i] > 0 ? quotient >= bounds[i] : quotient > bounds[i]) ? bits_of(levels[i + 1])
+                                                                                     : level),
      ...);
-    return level;
+    return float_of(level);
   }
 
-  template <size_t... i>
-  FQ_INLINE float below(float quotient, std::index_sequence<i...>) const {
-    float level = levels[0];
-    ((level = choose(quotient >= levels[i + 1], levels[i + 1], level)), ...);
-    return level;
-  }
+  // The levels that enclose the quotient; both the same where it is one.
+  struct Neighbours {
+    uint32_t low;
+    uint32_t high;
+  };
 
   template <size_t... i>
-  FQ_INLINE float above(float quotient, std::index_sequence<i...>) const {
-    float level = levels[15];
-    ((level = choose(quotient <= levels[14 - i], levels[14 - i], level)), ...);
-    return level;
+  FQ_INLINE Neighbours around(float quotient, std::index_sequence<i...>) const {
+    Neighbours n{bits_of(levels[0]), bits_of(levels[0])};
+    ((n.low = quotient >= levels[i + 1] ? bits_of(levels[i + 1]) : n.low), ...);
+    ((n.high = quotient > levels[i] ? bits_of(levels[i + 1]) : n.high), ...);
+    return n;
   }
 
   template <Rounding rounding>
   FQ_INLINE float round(const BlockScale&, float quotient, uint32_t word) const {
     constexpr auto k15 = std::make_index_sequence<15>();
-    if constexpr (rounding == Rounding::rne) return nearest(quotient, k15);
-    if constexpr (rounding == Rounding::rna) return nearest_away(quotient, k15);
-    float low = below(quotient, k15);
-    float high = above(quotient, k15);
-    if constexpr (rounding == Rounding::rtz) return choose(quotient >= 0.0f, low, high);
-    float gap = choose(high > low, high - low, 1.0f);
-    return choose(random_step((quotient - low) / gap, word) > 0.0f, high, low);
+    float result = 0;
+    if constexpr (rounding == Rounding::rne) result = nearest<false>(quotient, k15);
+    if constexpr (rounding == Rounding::rna) result = nearest<true>(quotient, k15);
+    if constexpr (rounding == Rounding::rtz || rounding == Rounding::sr) {
+      Neighbours n = around(quotient, k15);
+      float low = float_of(n.low);
+      float high = float_of(n.high);
+      if constexpr (rounding == Rounding::rtz) {
+        result = choose(quotient >= 0.0f, low, high);
+      } else {
+        float gap = choose(high > low, high - low, 1.0f);
+        result = choose(random_step((quotient - low) / gap, word) > 0.0f, high, low);
+      }
+    }
+    return choose(quotient == quotient, result, quotient);
   }
 };
 
-// `use` is a constant where this is called, or every value would pay for a division.
-template <Rounding rounding, bool clamps, class Element>
-FQ_INLINE void round_run(const Element& element, const BlockScale s, BlockScale::Use use, float* values,
-                         const uint32_t* words, size_t count) {
+// How a format's values become quotients and come back.
+struct Arithmetic {
+  bool divides;   // by the scale, rather than multiplied by its inverse
+  bool in_range;  // products stay within F32 by themselves
+  bool is_exact;  // a power of two: quotients and products do not round
+};
+
+// The arithmetic is constant where this is called, or every value would pay for all of it.
+template <Rounding rounding, class Element>
+FQ_INLINE void round_run(const Element& element, const BlockScale s, const Arithmetic arithmetic,
+                         float* values, const uint32_t* words, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     float value = values[i];
-    float quotient = use == BlockScale::Use::divide ? value / s.scale : value * s.inverse;
+    float quotient = arithmetic.divides ? value / s.scale : value * s.inverse;
     uint32_t word = rounding == Rounding::sr ? words[i] : 0;
     float restored = element.template round<rounding>(s, quotient, word) * s.scale;
-    if constexpr (rounding == Rounding::rtz || rounding == Rounding::sr) {
+    if ((rounding == Rounding::rtz || rounding == Rounding::sr) && !arithmetic.is_exact) {
+      // What a code restores stays, though its quotient may not be a whole number.
       float nearest = element.template round<Rounding::rne>(s, quotient, 0) * s.scale;
       restored = choose(nearest == value, nearest, restored);
     }
-    if constexpr (clamps) {
+    if (!arithmetic.in_range) {
       // Next to the end of F32 a code's product can lie beyond it.
       restored = choose(restored > kLargest, kLargest, restored);
       restored = choose(restored < -kLargest, -kLargest, restored);
     }
-    // A code of zero is +0 where there is no -0.
-    if constexpr (!requires { element.keeps_negative_zero; }) restored += 0.0f;
-    values[i] = choose(value == value, restored, float_of(bits_of(value) | kQuiet));
+    values[i] = restored;
   }
 }
 
-template <Rounding rounding, bool clamps, class Element>
-FQ_INLINE void round_block(const Element& element, const BlockScale& s, float* values, const uint32_t* words,
-                           size_t count) {
-  switch (s.use) {
-    case BlockScale::Use::multiply:
-      round_run<rounding, clamps>(element, s, BlockScale::Use::multiply, values, words, count);
-      break;
-    case BlockScale::Use::divide:
-      round_run<rounding, clamps>(element, s, BlockScale::Use::divide, values, words, count);
-      break;
-    case BlockScale::Use::zeros:
-      for (size_t i = 0; i < count; ++i)
-        values[i] = choose(values[i] == values[i], 0.0f, float_of(bits_of(values[i]) | kQuiet));
-      break;
-    case BlockScale::Use::nan:
-      for (size_t i = 0; i < count; ++i) values[i] = float_of(kInfinity | kQuiet);
-      break;
-  }
+void make_zeros(float* values, size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    values[i] = choose(values[i] == values[i], 0.0f, float_of(bits_of(values[i]) | kQuiet));
 }
 
-// Blocks of one length that share an element.
+// Blocks of one length.
 struct Blocks {
-  std::span<const BlockScale> scales;
+  const BlockScales& scales;
+  size_t first;  // index of the first block in `scales`
+  size_t count;
   size_t length;
   float* values;
   const uint32_t* words;  // for Rounding::sr
 };
 
-template <Rounding rounding, bool clamps, class Element>
-FQ_INLINE void round_each(const Element element, const Blocks& blocks) {
-  for (size_t b = 0; b < blocks.scales.size(); ++b) {
+// Blocks whose scales BlockScales::plain is about. A constant length lets the compiler unroll the loop over it.
+template <Rounding rounding, class Element>
+FQ_INLINE void round_plain(const Element& element, const Blocks& blocks, const Arithmetic arithmetic) {
+  for (size_t b = 0; b < blocks.count; ++b) {
     float* values = blocks.values + b * blocks.length;
     const uint32_t* words = rounding == Rounding::sr ? blocks.words + b * blocks.length : nullptr;
-    // A constant length lets the compiler unroll the loop over it.
+    const BlockScale s = blocks.scales.at(blocks.first + b);
     if (blocks.length == 16) {
-      round_block<rounding, clamps>(element, blocks.scales[b], values, words, 16);
+      round_run<rounding>(element, s, arithmetic, values, words, 16);
     } else if (blocks.length == 32) {
-      round_block<rounding, clamps>(element, blocks.scales[b], values, words, 32);
+      round_run<rounding>(element, s, arithmetic, values, words, 32);
+    } else if (blocks.length == 64) {
+      round_run<rounding>(element, s, arithmetic, values, words, 64);
     } else {
-      round_block<rounding, clamps>(element, blocks.scales[b], values, words, blocks.length);
+      round_run<rounding>(element, s, arithmetic, values, words, blocks.length);
     }
   }
 }
 
-template <bool clamps, class Element>
-FQ_INLINE void round_by(Rounding rounding, const Element element, const Blocks& blocks) {
-  switch (rounding) {
-    case Rounding::rne:
-      return round_each<Rounding::rne, clamps>(element, blocks);
-    case Rounding::rtz:
-      return round_each<Rounding::rtz, clamps>(element, blocks);
-    case Rounding::rna:
-      return round_each<Rounding::rna, clamps>(element, blocks);
-    case Rounding::sr:
-      return round_each<Rounding::sr, clamps>(element, blocks);
+// Blocks of which some have no scale, a tiny one or one whose products may leave F32.
+template <Rounding rounding, class Element>
+FQ_INLINE void round_careful(const Element& element, const Blocks& blocks, bool divides) {
+  for (size_t b = 0; b < blocks.count; ++b) {
+    float* values = blocks.values + b * blocks.length;
+    const uint32_t* words = rounding == Rounding::sr ? blocks.words + b * blocks.length : nullptr;
+    const BlockScale s = blocks.scales.at(blocks.first + b);
+    if (!(s.scale > 0)) {
+      make_zeros(values, blocks.length);
+    } else if (divides || std::isinf(s.inverse)) {
+      round_run<rounding>(element, s, {.divides = true, .in_range = false, .is_exact = false}, values, words,
+                          blocks.length);
+    } else {
+      round_run<rounding>(element, s, {.divides = false, .in_range = false, .is_exact = false}, values, words,
+                          blocks.length);
+    }
   }
 }
 
-FQ_VECTORIZED void round_integers(Rounding rounding, const Blocks& blocks) {
-  round_by<true>(rounding, IntegerElement(), blocks);
+template <Arithmetic arithmetic, Rounding rounding, class Element>
+FQ_INLINE void round_with(const Element& element, const Blocks& blocks) {
+  // Powers of two are always plain: Inf is what their products beyond F32 become.
+  if (arithmetic.is_exact || blocks.scales.plain) {
+    round_plain<rounding>(element, blocks, arithmetic);
+  } else {
+    round_careful<rounding>(element, blocks, arithmetic.divides);
+  }
 }
-// MXINT8's -2 times 2^127 is -Inf, as the specification's arithmetic has it.
+
+template <Arithmetic arithmetic, class Element>
+FQ_INLINE void round_by(Rounding rounding, const Element element, const Blocks& blocks) {
+  switch (rounding) {
+    case Rounding::rne:
+      return round_with<arithmetic, Rounding::rne>(element, blocks);
+    case Rounding::rtz:
+      return round_with<arithmetic, Rounding::rtz>(element, blocks);
+    case Rounding::rna:
+      return round_with<arithmetic, Rounding::rna>(element, blocks);
+    case Rounding::sr:
+      return round_with<arithmetic, Rounding::sr>(element, blocks);
+  }
+}
+
+constexpr Arithmetic kMultiplies{.divides = false, .in_range = true, .is_exact = false};
+constexpr Arithmetic kDivides{.divides = true, .in_range = true, .is_exact = false};
+constexpr Arithmetic kPowerOfTwo{.divides = false, .in_range = true, .is_exact = true};
+
+FQ_VECTORIZED void round_integers(Rounding rounding, const Blocks& blocks) {
+  round_by<kMultiplies>(rounding, IntegerElement(), blocks);
+}
 FQ_VECTORIZED void round_fixed_points(Rounding rounding, const Blocks& blocks) {
-  round_by<false>(rounding, FixedPointElement(), blocks);
+  round_by<kPowerOfTwo>(rounding, FixedPointElement(), blocks);
+}
+FQ_VECTORIZED void round_microscaled(Rounding rounding, const FloatElement<false>& element,
+                                     const Blocks& blocks) {
+  round_by<kPowerOfTwo>(rounding, element, blocks);
+}
+FQ_VECTORIZED void round_two_level(Rounding rounding, const FloatElement<false>& element,
+                                   const Blocks& blocks) {
+  round_by<kDivides>(rounding, element, blocks);
 }
 FQ_VECTORIZED void round_floats(Rounding rounding, const FloatElement<false>& element, const Blocks& blocks) {
-  round_by<true>(rounding, element, blocks);
+  round_by<kMultiplies>(rounding, element, blocks);
 }
-// Under ceil and rceil a block next to the end of F32 can round up to 2^128: Inf, as in torchao.
-FQ_VECTORIZED void round_microscaled(Rounding rounding, const FloatElement<false>& element, const Blocks& blocks) {
-  round_by<false>(rounding, element, blocks);
-}
-FQ_VECTORIZED void round_powers_of_two(Rounding rounding, const FloatElement<true>& element, const Blocks& blocks) {
-  round_by<true>(rounding, element, blocks);
+FQ_VECTORIZED void round_powers_of_two(Rounding rounding, const FloatElement<true>& element,
+                                       const Blocks& blocks) {
+  round_by<kMultiplies>(rounding, element, blocks);
 }
 FQ_VECTORIZED void round_levels(Rounding rounding, const LevelElement& element, const Blocks& blocks) {
-  round_by<true>(rounding, element, blocks);
+  round_by<kMultiplies>(rounding, element, blocks);
 }
 
 template <bool no_mantissa>
@@ -231,7 +272,7 @@ FloatElement<no_mantissa> float_element(const FloatGrid& grid) {
   return {.steps = {.mantissa_bits = static_cast<uint32_t>(grid.mantissa_bits),
                     .lowest_exponent_field = static_cast<uint32_t>(grid.min_exponent() + 127)},
           .max = static_cast<float>(grid.max_value()),
-          .keeps_negative_zero = grid.kind != FloatKind::fnuz};
+          .negative_zero = grid.kind != FloatKind::fnuz ? ~kMagnitude : 0u};
 }
 
 void round_elements(const BlockFormat& format, const Blocks& blocks) {
@@ -240,70 +281,102 @@ void round_elements(const BlockFormat& format, const Blocks& blocks) {
     return round_levels(format.rounding, element, blocks);
   }
   if (const auto* floats = std::get_if<FloatGrid>(&format.grid)) {
-    if (floats->mantissa_bits == 0) return round_powers_of_two(format.rounding, float_element<true>(*floats), blocks);
+    if (floats->mantissa_bits == 0)
+      return round_powers_of_two(format.rounding, float_element<true>(*floats), blocks);
     FloatElement<false> element = float_element<false>(*floats);
     if (format.scale_type == ScaleType::e8m0) return round_microscaled(format.rounding, element, blocks);
+    if (format.scale_type == ScaleType::e4m3_tensor) return round_two_level(format.rounding, element, blocks);
     return round_floats(format.rounding, element, blocks);
   }
   if (format.scale_type == ScaleType::e8m0) return round_fixed_points(format.rounding, blocks);
   round_integers(format.rounding, blocks);
 }
 
-float stored_scale(float scale, ScaleType type) {
-  if (type == ScaleType::f32) return scale;
-  round_to_grid(type == ScaleType::f16 ? kF16 : kBf16, Rounding::rne, Overflow::saturate, {&scale, 1});
-  return scale;
+// The extremes of some blocks; which of them are there depends on the format.
+struct Ranges {
+  float amax[kBlocksAtOnce];
+  float min[kBlocksAtOnce];
+  float max[kBlocksAtOnce];
+};
+
+// The largest code, by which a scale is found from the largest magnitude.
+float largest_code(const BlockFormat& format) {
+  if (const auto* floats = std::get_if<FloatGrid>(&format.grid))
+    return static_cast<float>(floats->max_value());
+  if (std::holds_alternative<LevelGrid>(format.grid)) return 1.0f;
+  const auto& integers = std::get<IntegerGrid>(format.grid);
+  auto levels = static_cast<float>((1 << integers.bits) - 1);
+  return integers.scheme == IntegerScheme::full ? levels / 2
+                                                : static_cast<float>((1 << (integers.bits - 1)) - 1);
 }
 
-BlockScale with_scale(float scale) {
-  BlockScale result;
-  result.scale = scale;
-  result.inverse = 1.0f / scale;
-  result.use = !(scale > 0)                 ? BlockScale::Use::zeros
-               : std::isinf(result.inverse) ? BlockScale::Use::divide
-                                            : BlockScale::Use::multiply;
-  return result;
+FQ_VECTORIZED void divide_all(const float* values, float divisor, float* quotients, size_t count) {
+  for (size_t b = 0; b < count; ++b) quotients[b] = values[b] / divisor;
 }
 
-BlockScale integer_scale(const BlockFormat& format, const IntegerGrid& grid, const ScaleRange& range) {
-  const float levels = static_cast<float>((1 << grid.bits) - 1);
-  const float half = static_cast<float>((1 << (grid.bits - 1)) - 1);
-  float scale = 0;
-  if (grid.scheme == IntegerScheme::restricted) scale = range.amax / half;
-  if (grid.scheme == IntegerScheme::full) scale = range.amax / (levels / 2);
-  if (grid.scheme == IntegerScheme::asym) {
-    float width = range.max - range.min;
-    scale = std::isinf(width) ? range.max / levels - range.min / levels : width / levels;
+// The scales of integers with a zero point, and their code ranges. As torch: the zero point is rounded on its own, so
+// that 0 is exact and the ends may clip by half a step.
+FQ_VECTORIZED void affine_scales(const Ranges& ranges, float levels, float* scales, size_t count) {
+  for (size_t b = 0; b < count; ++b) {
+    float width = ranges.max[b] - ranges.min[b];
+    float halves = ranges.max[b] / levels - ranges.min[b] / levels;
+    scales[b] = choose(width > kLargest, halves, width / levels);
   }
-  BlockScale result = with_scale(stored_scale(scale, format.scale_type));
-  result.lowest = grid.scheme == IntegerScheme::full ? -half - 1 : -half;
-  result.highest = half;
-  if (grid.scheme == IntegerScheme::asym && result.scale > 0) {
-    // As torch: the zero point is rounded on its own, so that 0 is exact and the ends may clip by half a
-    // step.
-    float zero_point = -(range.min / result.scale);
-    zero_point = std::min(std::max((zero_point + 0x1.8p23f) - 0x1.8p23f, 0.0f), levels);
-    result.lowest = -zero_point;
-    result.highest = levels - zero_point;
+}
+
+FQ_VECTORIZED void affine_codes(const Ranges& ranges, float levels, BlockScales& scales, size_t count) {
+  for (size_t b = 0; b < count; ++b) {
+    float zero_point = -(ranges.min[b] / scales.scale[b]);
+    zero_point = (zero_point + 0x1.8p23f) - 0x1.8p23f;
+    zero_point = choose(zero_point > 0.0f, zero_point, 0.0f);
+    zero_point = choose(zero_point < levels, zero_point, levels);
+    scales.lowest[b] = -zero_point;
+    scales.highest[b] = levels - zero_point;
   }
-  return result;
 }
 
-BlockScale level_scale(const BlockFormat& format, const ScaleRange& range) {
-  // bitsandbytes' floor under the scale that is divided by; restored values take the scale itself.
-  constexpr float kFloor = 1e-38f;
-  BlockScale result = with_scale(stored_scale(range.amax, format.scale_type));
-  if (result.use == BlockScale::Use::zeros) return result;
-  result.inverse = 1.0f / std::max(result.scale, kFloor);
-  result.use = BlockScale::Use::multiply;
-  return result;
+// Inverses, and whether every block is plain. `floor` lies under the scale that is divided by; `largest` is a bound on
+// the magnitude of a code.
+FQ_VECTORIZED bool invert_scales(float floor, float largest, BlockScales& scales, size_t count) {
+  uint32_t special = 0;
+  for (size_t b = 0; b < count; ++b) {
+    float scale = scales.scale[b];
+    float inverse = 1.0f / choose(scale < floor, floor, scale);
+    scales.inverse[b] = inverse;
+    special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(inverse > kLargest) |
+               static_cast<uint32_t>(scale * largest > kLargest);
+  }
+  return special == 0;
 }
 
-BlockScale scale_from(const BlockFormat& format, const ScaleRange& range) {
-  if (const auto* integers = std::get_if<IntegerGrid>(&format.grid)) return integer_scale(format, *integers, range);
-  if (std::holds_alternative<LevelGrid>(format.grid)) return level_scale(format, range);
-  auto max = static_cast<float>(std::get<FloatGrid>(format.grid).max_value());
-  return with_scale(stored_scale(range.amax / max, format.scale_type));
+void store_scales(ScaleType type, std::span<float> scales) {
+  if (type == ScaleType::f16) round_to_grid(kF16, Rounding::rne, Overflow::saturate, scales);
+  if (type == ScaleType::bf16) round_to_grid(kBf16, Rounding::rne, Overflow::saturate, scales);
+}
+
+// Scales of one number per block, in the type that the format stores.
+void find_scales(const BlockFormat& format, const Ranges& ranges, BlockScales& scales, size_t count) {
+  // bitsandbytes' floor under the scale that NF4 divides by; restored values take the scale itself.
+  constexpr float kNf4Floor = 1e-38f;
+  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
+  const bool affine = integers != nullptr && integers->scheme == IntegerScheme::asym;
+  const float levels = integers != nullptr ? static_cast<float>((1 << integers->bits) - 1) : 0.0f;
+  const float half = integers != nullptr ? static_cast<float>((1 << (integers->bits - 1)) - 1) : 0.0f;
+  if (affine) {
+    affine_scales(ranges, levels, scales.scale, count);
+  } else {
+    divide_all(ranges.amax, largest_code(format), scales.scale, count);
+  }
+  store_scales(format.scale_type, {scales.scale, count});
+  if (affine) {
+    affine_codes(ranges, levels, scales, count);
+  } else if (integers != nullptr) {
+    std::fill_n(scales.lowest, count, integers->scheme == IntegerScheme::full ? -half - 1 : -half);
+    std::fill_n(scales.highest, count, half);
+  }
+  const float floor = std::holds_alternative<LevelGrid>(format.grid) ? kNf4Floor : 0.0f;
+  const float largest = affine ? levels : largest_code(format) + 1.0f;
+  scales.plain = invert_scales(floor, largest, scales, count);
 }
 
 // What the choice of a power of two needs to know of the elements.
@@ -322,95 +395,100 @@ PowerRule power_rule(const BlockFormat& format) {
   return {format.scale_rule, 0, 1.0f / (127.0f / 64.0f), uint32_t{1} << (22 - 6)};
 }
 
-// floor(log2), or a number far below every exponent for 0.
-FQ_INLINE int floor_log2(uint32_t magnitude) {
-  return magnitude >= 0x00800000u ? static_cast<int>(magnitude >> 23) - 127
-         : magnitude > 0          ? std::bit_width(magnitude) - 150
-                                  : -1000;
+// ceil(log2) of a positive F32 as an exponent field, at least 0: what lies up to the middle of the subnormals is at
+// most 2^-127.
+FQ_INLINE int32_t ceil_field(uint32_t bits) {
+  const uint32_t mantissa = bits & 0x007FFFFFu;
+  const uint32_t above = choose(bits < 0x00800000u, 0x00400000u, 0u);
+  return static_cast<int32_t>(bits >> 23) + (mantissa > above ? 1 : 0);
 }
 
-// The power of two of a block, unclamped; nothing is finite about `amax` after ScaleRule::even's carry.
-int scale_exponent(const PowerRule& rule, uint32_t amax) {
-  constexpr uint32_t kMantissa = 0x007FFFFF;
+// The exponent field of the power of two for a block's largest magnitude, before it is clamped.
+template <ScaleRule rule>
+FQ_INLINE int32_t scale_field(const PowerRule& facts, uint32_t amax) {
+  if constexpr (rule == ScaleRule::floor) return static_cast<int32_t>(amax >> 23) - facts.max_exponent;
+  if constexpr (rule == ScaleRule::ceil) return ceil_field(amax) - facts.max_exponent;
+  if constexpr (rule == ScaleRule::rceil) return ceil_field(bits_of(float_of(amax) * facts.inverse_max));
+  return static_cast<int32_t>((amax + facts.half_element_ulp) >> 23) - facts.max_exponent;
+}
+
+template <ScaleRule rule>
+FQ_INLINE void find_powers_by(const PowerRule& facts, const float* amaxes, BlockScales& scales,
+                              size_t count) {
+  for (size_t b = 0; b < count; ++b) {
+    const uint32_t amax = bits_of(amaxes[b]);
+    int32_t field = scale_field<rule>(facts, amax);
+    field = std::min(std::max(field, 0), 254);
+    // 2^-127 is a subnormal F32, as scale and as inverse.
+    const uint32_t scale = choose(field > 0, static_cast<uint32_t>(field) << 23, 0x00400000u);
+    const uint32_t inverse = choose(field < 254, static_cast<uint32_t>(254 - field) << 23, 0x00400000u);
+    const uint32_t carried = rule == ScaleRule::even ? amax + facts.half_element_ulp : amax;
+    const bool spoiled = carried >= kInfinity;
+    // Of a block with a NaN or Inf everything becomes NaN: so do its scale and inverse.
+    scales.scale[b] = float_of(choose(spoiled, kInfinity | kQuiet, scale));
+    scales.inverse[b] = float_of(choose(spoiled, kInfinity | kQuiet, inverse));
+  }
+}
+
+FQ_VECTORIZED void find_powers(const PowerRule& rule, const float* amaxes, BlockScales& scales,
+                               size_t count) {
   switch (rule.rule) {
     case ScaleRule::floor:
-      return floor_log2(amax) - rule.max_exponent;
+      return find_powers_by<ScaleRule::floor>(rule, amaxes, scales, count);
     case ScaleRule::ceil:
-      // A subnormal counts by its F32 pattern, as torchao reads it.
-      return floor_log2(amax) + ((amax & kMantissa) != 0 ? 1 : 0) - rule.max_exponent;
-    case ScaleRule::rceil: {
-      uint32_t quotient = bits_of(float_of(amax) * rule.inverse_max);
-      uint32_t mantissa = quotient & kMantissa;
-      bool up = quotient >> 23 == 0 ? mantissa > 0x00400000u : mantissa > 0;
-      return static_cast<int>(quotient >> 23) - 127 + (up ? 1 : 0);
-    }
+      return find_powers_by<ScaleRule::ceil>(rule, amaxes, scales, count);
+    case ScaleRule::rceil:
+      return find_powers_by<ScaleRule::rceil>(rule, amaxes, scales, count);
     case ScaleRule::even:
-      return floor_log2(amax + rule.half_element_ulp) - rule.max_exponent;
+      return find_powers_by<ScaleRule::even>(rule, amaxes, scales, count);
   }
-  FQ_CHECK(!"a scale rule without arithmetic");
 }
 
-float power_of_two(int exponent) {
-  return exponent >= -126 ? float_of(static_cast<uint32_t>(exponent + 127) << 23) : 0x1p-127f;
-}
-
-BlockScale power_scale(const PowerRule& rule, const ScaleRange& range) {
-  BlockScale result;
-  uint32_t amax = bits_of(range.amax);
-  bool spoiled = amax >= kInfinity || (rule.rule == ScaleRule::even && amax + rule.half_element_ulp >= kInfinity);
-  if (spoiled) {
-    result.use = BlockScale::Use::nan;
-    return result;
-  }
-  int exponent = std::clamp(scale_exponent(rule, amax), -127, 127);
-  result.scale = power_of_two(exponent);
-  result.inverse = power_of_two(-exponent);
-  result.use = BlockScale::Use::multiply;
-  return result;
+FQ_VECTORIZED void multiply_all(float factor, float* values, size_t count) {
+  for (size_t b = 0; b < count; ++b) values[b] *= factor;
 }
 
 // Block scales of NVFP4 in ModelOpt's order of operations, every step in F32.
-void two_level_scales(float tensor_amax, std::span<const ScaleRange> ranges, std::span<BlockScale> scales) {
+void find_two_level_scales(float tensor_amax, const float* amaxes, BlockScales& scales, size_t count) {
   constexpr float kLargestElement = 6.0f;
   constexpr float kLargestScale = 448.0f;
-  constexpr size_t kMost = 256;
-  FQ_CHECK(ranges.size() <= kMost);
-  float block_scales[kMost];
   const float tensor_scale = tensor_amax / (kLargestElement * kLargestScale);
   const float unit = kLargestElement * tensor_scale;
-  for (size_t b = 0; b < ranges.size(); ++b)
-    block_scales[b] = unit > 0 ? std::min(ranges[b].amax / unit, kLargestScale) : 0.0f;
-  round_to_grid(kE4M3, Rounding::rne, Overflow::saturate, {block_scales, ranges.size()});
-  for (size_t b = 0; b < ranges.size(); ++b) {
-    scales[b].scale = block_scales[b] * tensor_scale;
-    scales[b].use = scales[b].scale > 0 ? BlockScale::Use::divide : BlockScale::Use::zeros;
+  if (unit > 0) {
+    divide_all(amaxes, unit, scales.scale, count);
+    round_to_grid(kE4M3, Rounding::rne, Overflow::saturate, {scales.scale, count});
+    multiply_all(tensor_scale, scales.scale, count);
+  } else {
+    std::fill_n(scales.scale, count, 0.0f);
   }
+  scales.plain = invert_scales(0.0f, kLargestElement, scales, count);
 }
 
-RangeNeeds needs_of(const BlockFormat& format) {
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  if (format.scale_type == ScaleType::e8m0) return RangeNeeds::any_magnitude;
-  return integers != nullptr && integers->scheme == IntegerScheme::asym ? RangeNeeds::all : RangeNeeds::magnitude;
-}
-
-// Rounds blocks whose scales are known; `first_value` is the index of the first in the tensor.
-void round_with_scales(const BlockFormat& format, std::span<const BlockScale> scales, size_t length,
+// Rounds some blocks, at most kBlocksAtOnce, whose scales are known; `first_value` is the index of the first in the
+// tensor.
+void round_with_scales(const BlockFormat& format, const BlockScales& scales, size_t count, size_t length,
                        const TensorContext& context, uint64_t first_value, float* values) {
-  if (format.rounding != Rounding::sr) return round_elements(format, {scales, length, values, nullptr});
+  if (format.rounding != Rounding::sr)
+    return round_elements(format, {scales, 0, count, length, values, nullptr});
   constexpr size_t kWords = 4096;
   uint32_t words[kWords];
-  for (size_t b = 0; b < scales.size();) {
+  for (size_t b = 0; b < count;) {
     // Several short blocks, or a part of a long one.
-    size_t count = std::clamp<size_t>(kWords / length, 1, scales.size() - b);
+    size_t taken = std::clamp<size_t>(kWords / length, 1, count - b);
     for (size_t done = 0; done < length;) {
-      size_t part = count > 1 ? length : std::min(kWords, length - done);
+      size_t part = taken > 1 ? length : std::min(kWords, length - done);
       size_t first = b * length + done;
-      fill_random_words(context.random_key, first_value + first, {words, count * part});
-      round_elements(format, {scales.subspan(b, count), part, values + first, words});
+      fill_random_words(context.random_key, first_value + first, {words, taken * part});
+      round_elements(format, {scales, b, taken, part, values + first, words});
       done += part;
     }
-    b += count;
+    b += taken;
   }
+}
+
+bool is_affine(const BlockFormat& format) {
+  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
+  return integers != nullptr && integers->scheme == IntegerScheme::asym;
 }
 
 }  // namespace
@@ -420,31 +498,43 @@ void round_with_range(const BlockFormat& format, const ScaleRange& range, const 
   FQ_CHECK(format.has_scale() && format.scale_type != ScaleType::e8m0 &&
            format.scale_type != ScaleType::e4m3_tensor);
   if (values.empty()) return;
-  BlockScale scale = scale_from(format, range);
-  round_with_scales(format, {&scale, 1}, values.size(), context, context.first_value, values.data());
+  Ranges ranges;
+  BlockScales scales;
+  ranges.amax[0] = range.amax;
+  ranges.min[0] = range.min;
+  ranges.max[0] = range.max;
+  find_scales(format, ranges, scales, 1);
+  round_with_scales(format, scales, 1, values.size(), context, context.first_value, values.data());
 }
 
-// Blocks are handled some at a time, so that values stay in the nearest cache between the scan and the
+// Blocks are handled some at a time, so that values stay in the nearest cache between the search for scales and the
 // rounding.
-void round_blocks(const BlockFormat& format, size_t block, const TensorContext& context, std::span<float> values) {
+void round_blocks(const BlockFormat& format, size_t block, const TensorContext& context,
+                  std::span<float> values) {
   FQ_CHECK(block > 0 && values.size() % block == 0);
-  constexpr size_t kBlocksAtOnce = 128;
-  ScaleRange ranges[kBlocksAtOnce];
-  BlockScale scales[kBlocksAtOnce];
+  constexpr size_t kValuesAtOnce = 4096;
+  const size_t at_once = std::clamp<size_t>(kValuesAtOnce / block, 1, kBlocksAtOnce);
   const PowerRule rule = format.scale_type == ScaleType::e8m0 ? power_rule(format) : PowerRule{};
-  size_t block_count = values.size() / block;
-  for (size_t first = 0; first < block_count; first += kBlocksAtOnce) {
-    size_t count = std::min(kBlocksAtOnce, block_count - first);
+  const size_t block_count = values.size() / block;
+  Ranges ranges;
+  BlockScales scales;
+  for (size_t first = 0; first < block_count; first += at_once) {
+    size_t count = std::min(at_once, block_count - first);
     float* begin = values.data() + first * block;
-    scale_ranges(begin, block, needs_of(format), {ranges, count});
-    if (format.scale_type == ScaleType::e4m3_tensor) {
-      two_level_scales(context.range.amax, {ranges, count}, {scales, count});
+    if (format.scale_type == ScaleType::e8m0) {
+      block_amax_or_special(begin, block, {ranges.amax, count});
+      find_powers(rule, ranges.amax, scales, count);
+    } else if (format.scale_type == ScaleType::e4m3_tensor) {
+      block_amax(begin, block, {ranges.amax, count});
+      find_two_level_scales(context.range.amax, ranges.amax, scales, count);
+    } else if (is_affine(format)) {
+      block_bounds(begin, block, {ranges.min, count}, {ranges.max, count});
+      find_scales(format, ranges, scales, count);
     } else {
-      for (size_t b = 0; b < count; ++b) {
-        scales[b] = format.scale_type == ScaleType::e8m0 ? power_scale(rule, ranges[b]) : scale_from(format, ranges[b]);
-      }
+      block_amax(begin, block, {ranges.amax, count});
+      find_scales(format, ranges, scales, count);
     }
-    round_with_scales(format, {scales, count}, block, context, context.first_value + first * block, begin);
+    round_with_scales(format, scales, count, block, context, context.first_value + first * block, begin);
   }
 }
 

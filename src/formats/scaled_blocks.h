@@ -11,9 +11,9 @@ namespace fakequant {
 
 // What rounding needs to know beyond the format and the values themselves.
 struct TensorContext {
-  ScaleRange range = {};      // of the whole tensor, where BlockFormat::needs_tensor_range()
-  uint64_t random_key = 0;    // of the tensor, for Rounding::sr (random_words.h)
-  uint64_t first_value = 0;   // index in the tensor of the first value given
+  ScaleRange range = {};     // of the whole tensor, where BlockFormat::needs_tensor_range()
+  uint64_t random_key = 0;   // of the tensor, for Rounding::sr (random_words.h)
+  uint64_t first_value = 0;  // index in the tensor of the first value given
 };
 
 // Rounds `values`, which share one scale, with the scale that `range` gives. The format has a scale, and none that is
@@ -37,6 +37,7 @@ void round_with_range(const BlockFormat& format, const ScaleRange& range, const 
 //   others       as round_with_range
 //
 // values.size() is a multiple of block (checked).
-void round_blocks(const BlockFormat& format, size_t block, const TensorContext& context, std::span<float> values);
+void round_blocks(const BlockFormat& format, size_t block, const TensorContext& context,
+                  std::span<float> values);
 
 }  // namespace fakequant
