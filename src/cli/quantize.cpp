@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/profile.h"
 #include "cli/quantize_report.h"
 #include "cli/selection.h"
 #include "formats/format_grammar.h"
@@ -15,9 +16,6 @@
 namespace fakequant::cli {
 
 namespace {
-
-constexpr uint64_t kDefaultSeed = 0;
-constexpr const char* kSeedUnused = "--seed has no effect: no chosen format rounds stochastically";
 
 struct Options {
   std::string model;
@@ -31,7 +29,9 @@ struct Options {
   bool skip_unfit = false;
   bool dry_run = false;
   bool no_sync = false;
+  bool profile = false;
   RewriteOptions rewrite;
+  std::vector<const CLI::Option*> of_writing;  // that mean nothing to a profile
 };
 
 std::vector<Rule> rules_of(const Options& options, const Model& model) {
@@ -50,6 +50,12 @@ std::vector<Rule> rules_of(const Options& options, const Model& model) {
   }
   if (options.format.empty())
     throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
+  if (options.format.find(',') != std::string::npos) {
+    throw UsageError(
+        "--format {}: a list is for --profile, which weighs formats; a file takes one, or several by "
+        "--recipe",
+        printable(options.format));
+  }
   return {{std::string(kCommandLineRule), tensor_selection(options.selection),
            layer_selection(options.selection), parse_format(options.format), std::nullopt}};
 }
@@ -84,7 +90,25 @@ void prepare(QuantizeJob& job, Options& options, const CommonOptions& common) {
   job.layout = plan_rewrite(job.model, job.plan, *job.rounders, options.output, options.rewrite);
 }
 
+int profile(const Options& options, const CommonOptions& common) {
+  for (const CLI::Option* option : options.of_writing) {
+    if (option->count() == 0) continue;
+    throw UsageError("{} and --profile exclude each other: a profile writes no file",
+                     option->get_name(option->get_positional()));
+  }
+  return run_profile({.model = options.model,
+                      .selection = options.selection,
+                      .formats = options.format,
+                      .importance_path = options.importance,
+                      .seed = options.seed},
+                     common);
+}
+
 int run(Options& options, const CommonOptions& common) {
+  if (options.profile) return profile(options, common);
+  if (options.output.empty()) {
+    throw UsageError("OUT is required: the file to write. Only --profile needs none");
+  }
   options.rewrite.sync = !options.no_sync;
   options.rewrite.progress = common.progress();
   QuantizeJob job;
@@ -127,19 +151,38 @@ void add_seed_option(CLI::App& app, std::optional<uint64_t>& seed) {
       ->type_name("N");
 }
 
+// The default formats of --profile, in lines of a terminal.
+std::string wrapped_formats() {
+  std::string text = " ";
+  size_t column = 1;
+  for (const std::string& word : split(profile_formats_help(), ' ')) {
+    bool breaks = column + 1 + word.size() > 100;
+    text += (breaks ? "\n  " : " ") + word;
+    column = (breaks ? 2 : column + 1) + word.size();
+  }
+  return text + "\n\n";
+}
+
 constexpr const char* kExamples =
     "Examples:\n"
     "  fakequant quantize in.gguf out.gguf --tensors ffn_norm --layers 0-2 --format bf16:rtz\n"
     "  fakequant quantize in.gguf out.gguf --tensors 'matrices,!embedding,!output' --format int4:group=32\n"
     "  fakequant quantize in.gguf out.gguf --tensors ffn_down --format q4_k --imatrix imatrix.gguf\n"
-    "  fakequant quantize in.gguf out.gguf --recipe recipe.toml --dry-run\n\n"
+    "  fakequant quantize in.gguf out.gguf --recipe recipe.toml --dry-run\n"
+    "  fakequant quantize in.gguf out.gguf --tensors matrices --format e4m3:sr --seed 7\n"
+    "  fakequant quantize --profile in.gguf\n"
+    "  fakequant quantize --profile in.gguf --tensors ffn --format q4_k,mxfp4,nvfp4,int4:group=32\n\n"
     "A recipe is a TOML file; the first rule that matches a tensor decides it:\n"
     "  [[rule]]\n  tensors = \"ffn_norm\"\n  layers = \"0-2\"\n  format = \"bf16:rtz\"\n  store = "
     "\"keep\"\n\n"
     "--store says what the file stores: keep (the tensor's own type; differences that it adds are measured "
     "and named),\n"
     "  auto (widen just the tensors whose type cannot hold the rounded values), f32, f16, bf16 (force),\n"
-    "  narrow (auto, and F32 matrices become F16 or BF16 where that is exact)\n\n";
+    "  narrow (auto, and matrices go to the smallest type that holds the rounded values exactly:\n"
+    "  F16, BF16 or a quantized type of ggml)\n\n"
+    "--profile measures the matrices, or what --tensors chooses, of all layers or those of --layers, in "
+    "each\n"
+    "  format of --format, and prints formats x roles. Without --format it shows\n";
 
 }  // namespace
 
@@ -148,29 +191,39 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
   app.add_option("-m,--model,MODEL", options->model,
                  "GGUF file, any part of a split one, or `demo`; only read")
       ->required();
-  app.add_option("OUT", options->output, "File to write; for a split model OUT-00001-of-0000N.gguf and so on")
-      ->required();
+  CLI::Option* output = app.add_option("OUT", options->output,
+                                       "File to write; for a split model OUT-00001-of-0000N.gguf and so on");
   add_selection_options(app, options->selection);
-  app.add_option("--format", options->format,
-                 "Number format to round to: bf16:rtz, int4:group=32, q4_k, ... (see `fakequant formats`)")
+  app.add_option(
+         "--format", options->format,
+         "Number format to round to: bf16:rtz, int4:group=32, q4_k, ... (see `fakequant formats`); with "
+         "--profile several, separated by commas")
       ->type_name("FORMAT");
-  app.add_option("--recipe", options->recipe,
-                 "TOML file of rules instead of --tensors, --layers and --format")
-      ->type_name("FILE");
-  app.add_option("--store", options->store,
-                 "What the file stores: keep (default), auto, f32, f16, bf16, narrow")
-      ->type_name("TYPE");
+  CLI::Option* recipe = app.add_option("--recipe", options->recipe,
+                                       "TOML file of rules instead of --tensors, --layers and --format")
+                            ->type_name("FILE");
+  app.add_flag(
+      "--profile", options->profile,
+      "Write nothing; show what formats would do to each tensor role: SNR, RMSE and bits per weight");
+  CLI::Option* store = app.add_option("--store", options->store,
+                                      "What the file stores: keep (default), auto, f32, f16, bf16, narrow")
+                           ->type_name("TYPE");
   app.add_option("--imatrix", options->importance, "Importance matrix of llama-imatrix, for ggml types")
       ->type_name("FILE");
   add_seed_option(app, options->seed);
-  app.add_flag("--skip-unfit", options->skip_unfit,
-               "Leave tensors whose shape does not fit the format, and list them");
-  app.add_flag("--dry-run", options->dry_run, "Show plan, sizes and bits per weight; write nothing");
-  app.add_flag("--force", options->rewrite.force, "Replace an existing output");
-  app.add_flag("--no-sync", options->no_sync, "Do not wait until the output is on disk");
-  app.add_flag("--stamp", options->rewrite.stamp, "Add fakequant.* metadata that says what was done");
+  CLI::Option* skip = app.add_flag("--skip-unfit", options->skip_unfit,
+                                   "Leave tensors whose shape does not fit the format, and list them");
+  CLI::Option* dry_run =
+      app.add_flag("--dry-run", options->dry_run, "Show plan, sizes and bits per weight; write nothing");
+  CLI::Option* force = app.add_flag("--force", options->rewrite.force, "Replace an existing output");
+  CLI::Option* no_sync =
+      app.add_flag("--no-sync", options->no_sync, "Do not wait until the output is on disk");
+  CLI::Option* stamp =
+      app.add_flag("--stamp", options->rewrite.stamp, "Add fakequant.* metadata that says what was done");
   add_epsilon_option(app, options->rewrite.epsilon, "|o - q| / (|o| + epsilon)");
-  app.footer(kExamples + role_help());
+  options->of_writing = {
+      output, recipe, store, skip, dry_run, force, no_sync, stamp, app.get_option("--epsilon")};
+  app.footer(std::string(kExamples) + wrapped_formats() + role_help());
   return [options, &common] { return run(*options, common); };
 }
 
