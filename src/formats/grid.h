@@ -33,7 +33,8 @@ struct FloatGrid {
   double min_normal() const;
   double min_subnormal() const;
   bool has_infinity() const { return kind == FloatKind::ieee; }
-  bool has_nan() const { return kind != FloatKind::finite; }
+  // Without mantissa bits the one ieee code at the top is Inf.
+  bool has_nan() const { return kind != FloatKind::finite && (kind != FloatKind::ieee || mantissa_bits > 0); }
   int code_bits() const { return 1 + exponent_bits + mantissa_bits; }
   // Exponent of the largest value; one less than max_exponent() where the only code at the top is NaN.
   int top_value_exponent() const;

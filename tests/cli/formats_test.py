@@ -256,7 +256,7 @@ class Values(ProgramTest):
         self.assertEqual(self.printed("e2m1")[:3], [(0, "0 00 0", "0"), (1, "0 00 1", "0.5"), (2, "0 01 0", "1")])
 
     def test_every_format_of_eight_bits_lists_each_code_once(self):
-        for entry in formats_of() + formats_of("e3m4:ieee", "e4m0:fn", "e2m2:fnuz", "int8:full", "int8:asym", "int3:asym", "e5m2:row"):
+        for entry in formats_of() + formats_of("e3m4:ieee", "e4m0:fn", "e3m0:ieee", "e2m2:fnuz", "int8:full", "int8:asym", "int3:asym", "e5m2:row"):
             name, bits = entry["full_name"], entry["code_bits"]
             if bits is None or bits > 8:
                 continue
@@ -274,6 +274,8 @@ class Values(ProgramTest):
                     else:
                         self.assertEqual(struct.pack("<f", float(shown)), struct.pack("<f", value["value"]))
                 finite = [v["value"] for v in listed if not isinstance(v["value"], str)]
+                special = {v["value"].lstrip("-") for v in listed if isinstance(v["value"], str)}
+                self.assertEqual(special, {word for word, key in (("Inf", "has_inf"), ("NaN", "has_nan")) if entry["grid"][key]})
                 self.assertEqual((min(finite), max(finite)), (entry["grid"]["lowest"], entry["grid"]["largest"]))
 
     def test_special_codes(self):
