@@ -55,7 +55,8 @@ TEST(FloatGrids, AgreeWithTheListOfTheirValues) {
         EXPECT_EQ(grid.code_bits(), 1 + exponent_bits + mantissa_bits);
         EXPECT_EQ(code_bits(grid), grid.code_bits());
         EXPECT_EQ(grid.has_infinity(), kind == FloatKind::ieee);
-        EXPECT_EQ(grid.has_nan(), kind != FloatKind::finite);
+        // Without mantissa bits the one code at the top of ieee is Inf.
+        EXPECT_EQ(grid.has_nan(), kind == FloatKind::ieee ? mantissa_bits > 0 : kind != FloatKind::finite);
         if (oracle.lists_values()) {
           // Without mantissa bits no code is below the smallest normal.
           long double smallest = oracle.magnitudes()[1];
