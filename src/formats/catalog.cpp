@@ -255,6 +255,27 @@ bool same_scaling(const BlockFormat& row, const BlockFormat& format) {
          (row.scale_type == format.scale_type || std::holds_alternative<LevelGrid>(row.grid));
 }
 
+// Why rounding twice may differ from once under a power-of-two scale: what the scale is chosen from changes, and a code
+// has no place under the new one.
+std::string power_scale_note(const BlockFormat& block) {
+  const auto* floats = std::get_if<FloatGrid>(&block.grid);
+  const bool cuts = block.rounding == Rounding::rtz;
+  if (block.scale_rule == ScaleRule::even && floats != nullptr && floats->kind == FloatKind::fn &&
+      (cuts || block.rounding == Rounding::sr)) {
+    return "a block whose largest code is 240 gets half the scale the next time, where 480 is no code and "
+           "clips to 448";
+  }
+  if (cuts) return "";
+  if (floats == nullptr && block.scale_rule == ScaleRule::floor)
+    return "a block that uses the code -2 gets twice the scale the next time";
+  if (floats == nullptr && block.scale_rule == ScaleRule::even)
+    return "a block whose largest code is -2, or 127/64 below 2^-126, gets twice the scale the next time";
+  if (block.scale_rule == ScaleRule::ceil || block.scale_rule == ScaleRule::rceil)
+    return "a block of which a value rounds up to 2^128 holds an Inf, and is NaN the next time; all others "
+           "stay";
+  return "";
+}
+
 }  // namespace
 
 std::string_view name_of(FormatFamily family) {
@@ -322,18 +343,23 @@ std::string repetition_note(const Format& format) {
   if (format.is_ggml()) return "ggml searches scales anew among restored values and may find others";
   const auto& block = std::get<BlockFormat>(format.kind);
   if (!block.has_scale()) return "";
-  const auto* integers = std::get_if<IntegerGrid>(&block.grid);
-  if (block.scale_type == ScaleType::e8m0) {
-    return integers != nullptr ? "a block that uses the code -2 gets twice the scale the next time" : "";
-  }
+  if (block.scale_type == ScaleType::e8m0) return power_scale_note(block);
   if (block.scale_type == ScaleType::e4m3_tensor)
     return "the scales are computed anew from restored values: last bits may differ, and blocks of small "
            "scale more";
-  if (std::holds_alternative<LevelGrid>(block.grid) && block.scale_type == ScaleType::f32)
+  const bool f32_scale = block.scale_type == ScaleType::f32;
+  if (std::holds_alternative<LevelGrid>(block.grid) && f32_scale)
     return "blocks below 1e-38 shrink further, by bitsandbytes' floor under the scale; all others stay";
+  const auto* integers = std::get_if<IntegerGrid>(&block.grid);
+  const bool restricted = integers == nullptr || integers->scheme == IntegerScheme::restricted;
   if (integers != nullptr && integers->scheme == IntegerScheme::full)
     return "the largest value clips each time, and the scale is computed anew from what is left";
-  return "the scale is computed anew from restored values: last bits may differ";
+  // The scale itself is the largest restored value.
+  if (restricted && integers != nullptr && integers->bits == 2) return "";
+  // Either largest code x scale rounds to the largest value again, or dividing it gives the scale again.
+  if (restricted && f32_scale && (block.rounding == Rounding::rne || block.rounding == Rounding::rna))
+    return "blocks so small that their scale is a subnormal F32 may change again; all others stay";
+  return "the scale is computed anew from restored values, which may change them again";
 }
 
 }  // namespace fakequant
