@@ -111,7 +111,7 @@ inline std::vector<float> wild_blocks(size_t block, size_t count, uint32_t seed)
       float value = std::ldexp(normal(random), exponent);
       if (b % 8 == 1) value = bits[i + 8];
       if (b % 8 == 2) value = static_cast<float>(static_cast<int>(random() % 99) - 49) * kDenormal;
-      if (b % 8 == 3) value = from_bits((random() & 0x81FFFFFFu) + 0x7D000000u);  // up to the largest F32
+      if (b % 8 == 3) value = from_bits((random() & 0x81FFFFFFu) + 0x7D800000u);  // up to the largest F32
       if (b % 8 == 4) value = i + 1 == block ? value : 0.0f;
       if (b % 8 == 5) value = from_bits(random() & 0x80FFFFFFu);  // around the smallest normal F32
       if (b % 64 == 6) value = i % 2 == 0 ? 0.0f : -0.0f;
