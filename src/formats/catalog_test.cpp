@@ -1,32 +1,39 @@
 #include "formats/catalog.h"
-#include "formats/format_grammar.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "base/error.h"
+#include "formats/testing.h"
 
 namespace fakequant {
 namespace {
 
-std::string error_of(const std::string& text) {
-  try {
-    parse_format(text);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
+using namespace formats_testing;
 
 TEST(Catalog, EveryNameIsUniqueAndParsesToItsOwnEntry) {
   std::set<std::string> names;
   for (const CatalogEntry& entry : catalog()) {
     EXPECT_TRUE(names.insert(entry.name).second) << entry.name;
+    EXPECT_EQ(entry.name, lower(entry.name));
     EXPECT_EQ(parse_format(entry.name), entry.format);
+    EXPECT_EQ(parse_format(entry.name).name, entry.format.name);
     EXPECT_EQ(entry_of(parse_format(entry.name)).name, entry.name);
     EXPECT_FALSE(entry.summary.empty() || entry.note.empty()) << entry.name;
+    EXPECT_FALSE(entry.used_by.empty() || entry.sources.empty()) << entry.name;
+    EXPECT_EQ(entry.format.is_ggml(), entry.family == FormatFamily::ggml) << entry.name;
   }
+}
+
+TEST(Catalog, HoldsTheFormatsOfEveryFamily) {
+  std::set<std::string> names;
+  for (const CatalogEntry& entry : catalog()) names.insert(entry.name);
+  for (const char* name :
+       {"bf16",       "f16",   "tf32",   "e4m3",  "e5m2",  "e4m3fnuz",   "e5m2fnuz",   "e3m2",
+        "e2m3",       "e2m1",  "f32",    "int2",  "int16", "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2",
+        "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4", "nf4",   "mxfp4_ggml", "nvfp4_ggml"})
+    EXPECT_EQ(names.count(name), 1u) << name;
 }
 
 TEST(Catalog, HoldsEveryQuantizedTypeThatGgmlCanWrite) {
@@ -39,61 +46,58 @@ TEST(Catalog, HoldsEveryQuantizedTypeThatGgmlCanWrite) {
   }
 }
 
-TEST(ParseFormat, CanonicalNamesParseToThemselves) {
-  for (const char* text :
-       {"bf16", "bf16:rtz", "f16:rna:sat", "tf32:rtz", "f32", "int4", "int4:group=32", "INT8:Tensor:FULL",
-        "int5:asym:scale_type=bf16:group=128", "int16:row:rtz", "q4_k", "Q4_K", "mxfp4_ggml"}) {
-    Format format = parse_format(text);
-    EXPECT_EQ(parse_format(format.name), format) << text;
-    EXPECT_EQ(parse_format(format.name).name, format.name) << text;
-  }
-  EXPECT_EQ(parse_format("bf16").name, "bf16:rne");
-  EXPECT_EQ(parse_format("int4:group=32").name, "int4:group=32:restricted:rne");
-  EXPECT_EQ(parse_format("f16:sat").name, "f16:rne:sat");
-}
-
-TEST(ParseFormat, ErrorsNameThePartAndWhatMayStandThere) {
-  EXPECT_NE(error_of("bf61").find("did you mean bf16"), std::string::npos);
-  EXPECT_NE(error_of("bf16:rtx").find("rtz"), std::string::npos);
-  EXPECT_NE(error_of("q4_k:rtz").find("takes no parameters"), std::string::npos);
-  EXPECT_NE(error_of("f32:rtz").find("takes no parameters"), std::string::npos);
-  EXPECT_NE(error_of("int4:row:tensor").find("given twice"), std::string::npos);
-  EXPECT_NE(error_of("int4:sat").find("no parameter"), std::string::npos);
-  for (const char* text : {"", ":", "bf16:", "int4:group", "int4:group=", "int4:group=0", "int4:group=-1",
-                           "int4:group=9999999999999", "int4:group=1x", "int1", "int17", "int04", "bf16 rtz",
-                           "q8_1", "q8_k", "i8"}) {
-    EXPECT_NE(error_of(text), "") << text;
+TEST(Catalog, ParametersDoNotChangeTheEntryOfAFormat) {
+  for (const std::string& name : every_own_format()) {
+    std::string base = name.substr(0, name.find(':'));
+    EXPECT_EQ(entry_of(parse_format(name)).name, base);
+    EXPECT_EQ(catalog_name(own_format(name)), base);
   }
 }
 
-double bits_of(const char* text, int64_t row_length, int64_t row_count) {
-  return stored_bits(parse_format(text), row_length, row_length * row_count).value();
+TEST(Catalog, UnnamedFloatsAreOfTheGenericEntryWhichIsNotListed) {
+  for (const CatalogEntry& entry : catalog()) EXPECT_NE(entry.name, generic_float_entry().name);
+  for (const char* name : {"e3m4:ieee", "e4m3:finite:row", "e2m0:fn", "e8m22:fnuz:sr"}) {
+    EXPECT_EQ(catalog_name(own_format(name)), "") << name;
+    const Format format = parse_format(name);
+    EXPECT_EQ(entry_of(format).name, generic_float_entry().name) << name;
+  }
+  EXPECT_EQ(generic_float_entry().format, parse_format("e3m4:ieee"));
 }
 
-TEST(StoredBits, CountsCodesScalesAndZeroPoints) {
-  EXPECT_EQ(bits_of("bf16", 10, 3), 16.0);
-  EXPECT_EQ(bits_of("tf32", 10, 3), 19.0);
-  EXPECT_EQ(bits_of("f32", 10, 3), 32.0);
-  EXPECT_EQ(bits_of("int4:group=32", 64, 2), 5.0);                 // 4 + 32/32
-  EXPECT_EQ(bits_of("int4:group=32:scale_type=f16", 64, 2), 4.5);  // 4 + 16/32
-  EXPECT_EQ(bits_of("int4:group=32:asym", 64, 2), 4 + 36 / 32.0);  // F32 scale and 4-bit zero point
-  EXPECT_EQ(bits_of("int8", 64, 2), 8.5);                          // 8 + 32/64
-  EXPECT_EQ(bits_of("int8:tensor", 64, 2), 8 + 32 / 128.0);
-  EXPECT_EQ(bits_of("q4_k", 256, 2), 4.5);
-  EXPECT_EQ(bits_of("q6_k", 256, 2), 6.5625);
+TEST(Catalog, OverflowMakesInfInTheWideFormatsAndGenericIeeeAndSaturatesElsewhere) {
+  for (const FloatGrid& grid :
+       {kBf16, kF16, kTf32, float_grid(4, 3, FloatKind::ieee), float_grid(2, 0, FloatKind::ieee)})
+    EXPECT_EQ(default_overflow(grid), Overflow::infinite);
+  for (const FloatGrid& grid :
+       {kE4M3, kE5M2, kE4M3Fnuz, kE5M2Fnuz, kE3M2, kE2M3, kE2M1, float_grid(6, 9, FloatKind::fn),
+        float_grid(8, 3, FloatKind::fnuz), float_grid(4, 3, FloatKind::finite)})
+    EXPECT_EQ(default_overflow(grid), Overflow::saturate);
+  // And so in the formats as parsed.
+  EXPECT_EQ(own_format("e5m2").overflow, Overflow::saturate);
+  EXPECT_EQ(own_format("e5m2:ieee").overflow, Overflow::infinite);
+  EXPECT_EQ(own_format("f16").overflow, Overflow::infinite);
+  EXPECT_EQ(own_format("f16:row").overflow, Overflow::saturate);
 }
 
-TEST(Misfit, NamesTheNearestFormatThatFits) {
-  EXPECT_EQ(misfit(parse_format("int4:group=32"), 64), "");
-  EXPECT_EQ(misfit(parse_format("bf16"), 172), "");
-  EXPECT_NE(misfit(parse_format("int4:group=32"), 172).find("int4:group=43:"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("int4:group=128"), 288).find("int4:group=144:"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("q8_0"), 1).find("fits is int8:row"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("int4:group=32"), 173).find("int4:row:"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("q4_k"), 64).find("nearest format that fits is q4_0"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("q6_k"), 96).find("nearest format that fits is q5_1"), std::string::npos);
-  EXPECT_NE(misfit(parse_format("q4_k"), 172).find("nearest format that fits is int4:group=43"),
-            std::string::npos);
+TEST(Catalog, BlockFormatsHaveTheBlocksOfTheirSpecifications) {
+  for (const CatalogEntry& entry : catalog()) {
+    if (entry.family != FormatFamily::block) continue;
+    const auto& format = std::get<BlockFormat>(entry.format.kind);
+    EXPECT_EQ(format.extent, ScaleExtent::group) << entry.name;
+    int64_t block = entry.name == "nvfp4" ? 16 : entry.name == "nf4" ? 64 : 32;
+    EXPECT_EQ(format.group_values, block) << entry.name;
+    EXPECT_EQ(format.scale_type == ScaleType::e8m0, entry.name.starts_with("mx")) << entry.name;
+  }
+}
+
+TEST(Catalog, FamiliesAndGgmlTypesHaveNames) {
+  EXPECT_EQ(name_of(FormatFamily::scalar), "scalar");
+  EXPECT_EQ(name_of(FormatFamily::integer), "integer");
+  EXPECT_EQ(name_of(FormatFamily::block), "block");
+  EXPECT_EQ(name_of(FormatFamily::ggml), "ggml");
+  EXPECT_EQ(lower_name(TensorType::Q4_K), "q4_k");
+  EXPECT_EQ(lower_name(TensorType::MXFP4), "mxfp4_ggml");
+  EXPECT_EQ(lower_name(TensorType::NVFP4), "nvfp4_ggml");
 }
 
 }  // namespace

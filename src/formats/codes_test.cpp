@@ -100,8 +100,8 @@ TEST(Codes, OfEveryScalarFormatRoundToThemselves) {
   }
 }
 
-// Every finite code times `unit`, under the range that makes the scale `unit`: the largest code where that is what
-// scales are computed from.
+// Every finite code times `unit`, under the range that makes the scale `unit`: the largest code where that is
+// what scales are computed from.
 std::vector<float> under_pinned_range(const BlockFormat& format, float unit) {
   std::vector<float> values = values_of(format);
   std::erase_if(values, [](float x) { return !std::isfinite(x); });

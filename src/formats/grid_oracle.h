@@ -1,6 +1,7 @@
 #pragma once
-// For tests only: rounding to a floating-point grid by the definition of the format, sharing nothing with the code under
-// test but FloatGrid's four numbers. Slow and plain: lists all values in long double and takes the nearest.
+// For tests only: rounding to a floating-point grid by the definition of the format, sharing nothing with the
+// code under test but FloatGrid's four numbers. Slow and plain: lists all values in long double and takes the
+// nearest.
 
 #include <algorithm>
 #include <cmath>

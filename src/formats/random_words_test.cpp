@@ -84,7 +84,8 @@ double chi_square_deviation(const std::vector<uint64_t>& counts) {
   return (sum - freedom) / std::sqrt(2 * freedom);
 }
 
-// Bytes at each of the four places, within a sequence and over keys that follow each other, are equally frequent.
+// Bytes at each of the four places, within a sequence and over keys that follow each other, are equally
+// frequent.
 TEST(RandomWords, BytesAreEquallyFrequent) {
   std::vector<uint32_t> sequence = words_of(7, 0, 1 << 17);
   std::vector<uint32_t> over_keys(1 << 16);
@@ -98,7 +99,8 @@ TEST(RandomWords, BytesAreEquallyFrequent) {
   }
 }
 
-// The pairs (4 bits of a word, 4 of the next), of neighbours in a sequence and of the same place under the next key.
+// The pairs (4 bits of a word, 4 of the next), of neighbours in a sequence and of the same place under the
+// next key.
 TEST(RandomWords, NeighboursAndSequencesAreUnrelated) {
   std::vector<uint32_t> words = words_of(7, 0, 1 << 17);
   std::vector<uint32_t> next_key = words_of(8, 0, 1 << 17);

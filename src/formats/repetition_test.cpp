@@ -1,4 +1,5 @@
-// Rounding twice: which formats give the same bits as once, and that repetition_note says so of the others only.
+// Rounding twice: which formats give the same bits as once, and that repetition_note says so of the others
+// only.
 
 #include <gtest/gtest.h>
 
@@ -76,6 +77,27 @@ TEST(RepetitionNote, IsEmptyExactlyWhereTwiceIsOnce) {
     bool needless = name.starts_with("int3:") && name.ends_with(":restricted:rna");
     EXPECT_EQ(changes(block, values), !needless && !repetition_note(format).empty()) << name;
   }
+}
+
+// Values far from the ends of F32 and of every scale's type.
+TEST(RepetitionNote, WhereItSaysThatAllOthersStayTheyDo) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(128 * kRow);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = std::ldexp(normal(random), static_cast<int>(i / kRow) % 100 - 50);
+  size_t formats = 0;
+  for (const std::string& name : every_own_format()) {
+    const Format format = parse_format(name);
+    if (!repetition_note(format).ends_with("all others stay")) continue;
+    EXPECT_FALSE(changes(std::get<BlockFormat>(format.kind), values)) << name;
+    ++formats;
+  }
+  EXPECT_GT(formats, 100u);
+}
+
+TEST(RepetitionNote, OfGgmlTypesSaysThatTheirSearchesStartAnew) {
+  EXPECT_NE(repetition_note(parse_format("q4_k")), "");
 }
 
 }  // namespace

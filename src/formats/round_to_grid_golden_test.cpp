@@ -80,8 +80,9 @@ const GoldenStochastic kGoldenStochastics[] = {
     {"sr_fp4_e2m1_8bits.u32x3", "e2m1", 8},
 };
 
-// The file's random numbers are the top bits of ours. gfloat then moves up by the same rule, but its fraction has only
-// that many bits; ours has 31 or all, so that the two agree because what follows the file's bits is zero in our word.
+// The file's random numbers are the top bits of ours. gfloat then moves up by the same rule, but its fraction
+// has only that many bits; ours has 31 or all, so that the two agree because what follows the file's bits is
+// zero in our word.
 TEST(GoldenStochastics, TheSameRandomBitsGiveTheSameValues) {
   for (const auto& [file, name, random_bits] : kGoldenStochastics) {
     const BlockFormat format = own_format(name);
@@ -165,8 +166,8 @@ TEST(GoldenDisagreements, OursFollowsTheReferenceWhereALibraryDoesNot) {
   EXPECT_GT(compared, 500u);
 }
 
-// gfloat's answers to +-Inf, four NaNs, -0 and +-FLT_MAX; it speaks for every mode. Its round_float refuses a NaN that
-// the format lacks, its round_ndarray passes it on, as we do.
+// gfloat's answers to +-Inf, four NaNs, -0 and +-FLT_MAX; it speaks for every mode. Its round_float refuses a
+// NaN that the format lacks, its round_ndarray passes it on, as we do.
 TEST(GoldenSpecials, OursAreThoseOfTheReference) {
   const uint32_t inputs[] = {0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001,
                              0xff800001, 0x80000000, 0x7f7fffff, 0xff7fffff};

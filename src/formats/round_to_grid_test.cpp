@@ -37,7 +37,8 @@ std::vector<FloatGrid> swept_grids() {
   return grids;
 }
 
-// One of each way that the rounding loops go: F32's exponents, those with a binade more below, fewer, powers of two.
+// One of each way that the rounding loops go: F32's exponents, those with a binade more below, fewer, powers
+// of two.
 const FloatGrid kPaths[] = {kBf16,
                             kTf32,
                             float_grid(8, 22, FloatKind::ieee),
@@ -124,7 +125,8 @@ TEST(RoundToGrid, IsTheNearestValueOfTheFormatByItsDefinition) {
   }
 }
 
-// The lowest random word never moves a value up, the highest always; what the grid holds stays under every word.
+// The lowest random word never moves a value up, the highest always; what the grid holds stays under every
+// word.
 TEST(RoundToGrid, StochasticRoundingGivesOneOfTheTwoNeighbours) {
   std::mt19937 random(3);
   for (const FloatGrid& grid : swept_grids()) {
@@ -221,7 +223,8 @@ TEST(RoundToGrid, Bf16TruncationClearsTheLow16BitsOfEveryNumber) {
   }
 }
 
-TEST(RoundToGrid, ANanStaysAQuietNanOfItsSignInEveryFormat) {
+// The sign is no promise where there is no -0.
+TEST(RoundToGrid, ANanStaysAQuietNanInEveryFormat) {
   for (uint32_t bits :
        {0x7F800001u, 0xFF800001u, 0x7FFFFFFFu, 0xFFFFFFFFu, 0x7FC00000u, 0xFFC00000u, 0x7FA00000u}) {
     for (const FloatGrid& grid : swept_grids()) {
@@ -229,6 +232,7 @@ TEST(RoundToGrid, ANanStaysAQuietNanOfItsSignInEveryFormat) {
         for (Overflow overflow : {Overflow::infinite, Overflow::saturate}) {
           uint32_t found = to_bits(rounded(grid, rounding, overflow, from_bits(bits), ~0u));
           ASSERT_EQ(found & 0x7FC00000u, 0x7FC00000u) << name_of(grid) << std::hex << bits;
+          if (grid.kind == FloatKind::fnuz) continue;
           ASSERT_EQ(found >> 31, bits >> 31) << name_of(grid) << std::hex << bits;
         }
       }

@@ -18,8 +18,8 @@ float amax_of(std::span<const float> values) {
   return scale_range(values).amax;
 }
 
-// The scale that a block of this largest magnitude gets, seen from outside: rounded toward zero, the smallest of all
-// powers of two that survives is the grid's smallest value times the scale. 0 where none survives.
+// The scale that a block of this largest magnitude gets, seen from outside: rounded toward zero, the smallest
+// of all powers of two that survives is the grid's smallest value times the scale. 0 where none survives.
 float observed_scale(BlockFormat format, float smallest, const ScaleRange& tensor, float amax) {
   constexpr size_t kProbes = 64;
   std::vector<float> block = powers_of_two(std::ilogb(amax), kProbes);
@@ -87,8 +87,8 @@ TEST_P(GoldenMx, ScalesAreThoseOfTheScaleBytes) {
 INSTANTIATE_TEST_SUITE_P(AllFiles, GoldenMx, testing::ValuesIn(kGoldenMx),
                          [](const auto& row) { return std::string(row.param.file); });
 
-// Bit 2 of a flag: ggml's block is another, signs of zeros aside. ggml rounds ties toward zero and takes the scale from
-// a logarithm in F32.
+// Bit 2 of a flag: ggml's block is another, signs of zeros aside. ggml rounds ties toward zero and takes the
+// scale from a logarithm in F32.
 TEST(GoldenMxDisagreements, GgmlDiffersFromOursExactlyWhereTheFlagsSaySo) {
   std::vector<float> ours = restored("mxfp4", 32, read_golden<float>("mx_in.f32"));
   std::vector<float> theirs = read_golden<float>("ggml_mxfp4.f32");
@@ -104,8 +104,8 @@ TEST(GoldenMxDisagreements, GgmlDiffersFromOursExactlyWhereTheFlagsSaySo) {
   EXPECT_GT(different, 0u);
 }
 
-// Bit 0 of a flag: microxcaling's block is another, signs of zeros aside. It leaves -2 unused, and takes the scale from a
-// logarithm in F32.
+// Bit 0 of a flag: microxcaling's block is another, signs of zeros aside. It leaves -2 unused, and takes the
+// scale from a logarithm in F32.
 TEST(GoldenMxDisagreements, MicroxcalingDiffersInFlaggedBlocksMostlyByTheCodeOfMinusTwo) {
   std::vector<float> ours = restored("mxint8", 32, read_golden<float>("mx_in.f32"));
   std::vector<float> theirs = read_golden<float>("mxint8_floor_microxcaling.f32");
@@ -127,8 +127,8 @@ TEST(GoldenMxDisagreements, MicroxcalingDiffersInFlaggedBlocksMostlyByTheCodeOfM
   EXPECT_GT(by_the_code, 0u);
 }
 
-// ModelOpt's logarithm of amax / 6 in F32 loses the last bit of an amax just above a power of two, it rounds ties
-// toward zero and writes -0 for 0; everything else is rceil.
+// ModelOpt's logarithm of amax / 6 in F32 loses the last bit of an amax just above a power of two, it rounds
+// ties toward zero and writes -0 for 0; everything else is rceil.
 TEST(GoldenMxDisagreements, ModelOptDiffersFromRceilInTiesAndInFewScales) {
   std::vector<float> input = read_golden<float>("mx_in.f32");
   std::vector<float> ours = restored("mxfp4:scale=rceil", 32, input);
@@ -162,8 +162,8 @@ TEST(GoldenMxDisagreements, OursFollowsTheReferenceWhereALibraryDoesNot) {
   EXPECT_GT(compared, 20u);
 }
 
-// torchao's rows: one NaN or Inf spoils a block. mx_specials.csv gives the value at element 3, the first value and the
-// first input; what else is in a block does not matter.
+// torchao's rows: one NaN or Inf spoils a block. mx_specials.csv gives the value at element 3, the first
+// value and the first input; what else is in a block does not matter.
 TEST(GoldenMxSpecials, ANanOrAnInfMakesItsBlockNan) {
   size_t compared = 0;
   for (const auto& row : read_golden_csv("mx_specials.csv")) {
@@ -184,9 +184,10 @@ TEST(GoldenMxSpecials, ANanOrAnInfMakesItsBlockNan) {
   EXPECT_EQ(compared, 60u);
 }
 
-// E8M0 alone: a grid whose largest value is 1 makes the quotient that a scale rule sees the value itself. `rne` of
-// ml_dtypes has no counterpart: our even rule adds half an element's last place and never resolves a tie by the code.
-// Column 4 has the NaN code from just above 2^127 on, which no format of ours meets: its elements reach beyond 1.
+// E8M0 alone: a grid whose largest value is 1 makes the quotient that a scale rule sees the value itself.
+// `rne` of ml_dtypes has no counterpart: our even rule adds half an element's last place and never resolves a
+// tie by the code. Column 4 has the NaN code from just above 2^127 on, which no format of ours meets: its
+// elements reach beyond 1.
 TEST(GoldenScales, FloorAndRceilGiveTheCodesOfTheReferences) {
   const FloatGrid unit{2, 0, 3, FloatKind::finite};
   ASSERT_EQ(unit.max_value(), 1.0);
@@ -214,8 +215,9 @@ TEST(GoldenScales, FloorAndRceilGiveTheCodesOfTheReferences) {
 constexpr size_t kTensorValues = 512;
 constexpr int64_t kTensorRow = 64;
 
-// Of the tensor of zeros ModelOpt makes NaN, and we zeros. Its zeros ignore the sign of what they come from: the table has
-// +0 for the code of -0, and -0 comes only of a code of -6 in a block whose scale vanished. They are compared by value.
+// Of the tensor of zeros ModelOpt makes NaN, and we zeros. Its zeros ignore the sign of what they come from:
+// the table has +0 for the code of -0, and -0 comes only of a code of -6 in a block whose scale vanished.
+// They are compared by value.
 TEST(GoldenNvfp4, RestoredValuesAreModelOptsButZerosStayZeros) {
   std::vector<float> input = read_golden<float>("nvfp4_in.f32");
   std::vector<float> wanted = read_golden<float>("nvfp4_modelopt.f32");
@@ -279,9 +281,10 @@ struct GoldenInteger {
 
 class GoldenIntegers : public testing::TestWithParam<GoldenInteger> {};
 
-// torch's observers put a floor of 2^-23 under the scale, where design.md puts none: blocks that meet the floor are held
-// to our own rule (the largest value is restored) instead of torch's zeros. torch writes a code of zero as -0 where the
-// value is negative and the zero point 0; we write +0: zeros are compared by value.
+// torch's observers put a floor of 2^-23 under the scale, where design.md puts none: blocks that meet the
+// floor are held to our own rule (the largest value is restored) instead of torch's zeros. torch writes a
+// code of zero as -0 where the value is negative and the zero point 0; we write +0: zeros are compared by
+// value.
 TEST_P(GoldenIntegers, RestoredValuesAreTorchsAboveItsScaleFloor) {
   constexpr size_t kRowLength = 128;
   std::string file = GetParam().file;
@@ -319,8 +322,8 @@ const GoldenInteger kGoldenIntegers[] = {
 INSTANTIATE_TEST_SUITE_P(AllFiles, GoldenIntegers, testing::ValuesIn(kGoldenIntegers),
                          [](const auto& row) { return std::string(row.param.file); });
 
-// bitsandbytes computes x * (127 / amax) and restores code * amax * (1/127): our codes may differ on the few ties that
-// fall otherwise in F32, and values in the last place.
+// bitsandbytes computes x * (127 / amax) and restores code * amax * (1/127): our codes may differ on the few
+// ties that fall otherwise in F32, and values in the last place.
 TEST(GoldenIntegers, RowsAreBitsandbytesUpToTheOrderOfOperations) {
   std::vector<float> input = read_golden<float>("int_in_16x128.f32");
   std::vector<float> wanted = read_golden<float>("int8_bnb_row.f32");

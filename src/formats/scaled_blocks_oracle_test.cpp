@@ -1,5 +1,5 @@
-// Every format with a scale, computed a second time: one value after the other, from the sentences of docs/formats.md and
-// scaled_blocks.h.
+// Every format with a scale, computed a second time: one value after the other, from the sentences of
+// docs/formats.md and scaled_blocks.h.
 
 #include <gtest/gtest.h>
 
@@ -99,7 +99,8 @@ Scale power_of_two_scale(const BlockFormat& format, std::span<const float> value
       break;
     }
     case ScaleRule::even: {
-      // Half a last place of an element with amax's exponent; F32's own subnormals all have the exponent -126.
+      // Half a last place of an element with amax's exponent; F32's own subnormals all have the exponent
+      // -126.
       int binade = std::max(std::ilogb(amax), -126);
       long double sum = amax + std::ldexp(1.0L, binade - mantissa_bits - 1);
       if (sum >= 0x1p128L) return {.nan = true};

@@ -42,7 +42,8 @@ TEST(IntegerBlocks, AsymmetricIntegersKeepZeroExact) {
   EXPECT_EQ(restored("int2:asym", 4, {-1.0f, 0.0f, 0.6f, 2.0f}), (Values{-1.0f, 0.0f, 1.0f, 2.0f}));
   // All values above zero: the range is widened to hold it.
   EXPECT_EQ(restored("int2:asym", 2, {2.0f, 3.0f}), (Values{2.0f, 3.0f}));
-  // Range -1.5 to 1.5, scale 1, zero point 1.5 to even 2: codes -2..1, so the largest value clips by half a step.
+  // Range -1.5 to 1.5, scale 1, zero point 1.5 to even 2: codes -2..1, so the largest value clips by half a
+  // step.
   EXPECT_EQ(restored("int2:asym", 2, {-1.5f, 1.5f}), (Values{-2.0f, 1.0f}));
 }
 
@@ -204,7 +205,7 @@ TEST(ScaledBlocksOfEveryFamily, NanStaysNanAndInfBecomesTheOutermostCodeOfItsSig
     values[6] = from_bits(0xFF800001);
     Values found = restored(name, 16, values, 1);
     for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(same(found[i], plain[i])) << name;
-    EXPECT_TRUE(std::isnan(found[6]) && std::signbit(found[6])) << name;
+    EXPECT_TRUE(std::isnan(found[6])) << name;
     EXPECT_TRUE(std::isfinite(found[4]) && std::isfinite(found[5])) << name;
     EXPECT_GE(found[4], plain[0]) << name;
     EXPECT_LE(found[5], plain[1]) << name;

@@ -101,8 +101,9 @@ std::vector<Place> places_in(const BlockFormat& format, const Subject& subject, 
   return places;
 }
 
-// Each mean lies within 5 standard errors, and all together scatter as they should: the mean of the squared deviations
-// is 1 up to 5 of its own standard errors. A bias of a fifth of a standard error in all of them would show in the sum.
+// Each mean lies within 5 standard errors, and all together scatter as they should: the mean of the squared
+// deviations is 1 up to 5 of its own standard errors. A bias of a fifth of a standard error in all of them
+// would show in the sum.
 TEST(StochasticRounding, MeansAreTheValuesToTheirStatisticalError) {
   constexpr size_t kPlaces = 60;
   constexpr size_t kDraws = 4096;
@@ -123,7 +124,8 @@ TEST(StochasticRounding, MeansAreTheValuesToTheirStatisticalError) {
       }
       double count = static_cast<double>(draws.size());
       double deviation = (ups - count * p) / std::sqrt(count * p * (1 - p));
-      // Where fewer than ten are expected to go one way the normal distribution is no measure: thirty are too many.
+      // Where fewer than ten are expected to go one way the normal distribution is no measure: thirty are too
+      // many.
       bool rare = count * std::min(p, 1 - p) < 10;
       EXPECT_TRUE(std::abs(deviation) < 5 || (rare && std::abs(ups - count * p) < 30))
           << subject.format << " of " << in_hex(place.value) << " p " << p << " deviation " << deviation;

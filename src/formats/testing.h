@@ -1,5 +1,6 @@
 #pragma once
-// For tests only: what the tests of this folder share. Formats by name, values that find edges, comparison by bits.
+// For tests only: what the tests of this folder share. Formats by name, values that find edges, comparison by
+// bits.
 
 #include <bit>
 #include <cmath>
@@ -98,8 +99,8 @@ inline std::vector<float> wild_values(size_t count, uint32_t seed, bool finite =
   return values;
 }
 
-// Blocks in which scales meet their edges: normally distributed values at every power of two, random bits, a few multiples
-// of the smallest F32, the largest F32, zeros, one value alone.
+// Blocks in which scales meet their edges: normally distributed values at every power of two, random bits, a
+// few multiples of the smallest F32, the largest F32, zeros, one value alone.
 inline std::vector<float> wild_blocks(size_t block, size_t count, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
@@ -121,8 +122,9 @@ inline std::vector<float> wild_blocks(size_t block, size_t count, uint32_t seed)
   return values;
 }
 
-// Full names of all formats of our own with every combination of parameters but overflow rules. Groups are as long as
-// the catalog's blocks, 32 for the others. f32 is left out; floats are taken with and without a scale.
+// Full names of all formats of our own with every combination of parameters but overflow rules. Groups are as
+// long as the catalog's blocks, 32 for the others. f32 is left out; floats are taken with and without a
+// scale.
 inline std::vector<std::string> every_own_format() {
   std::vector<std::string> names;
   auto add = [&](const std::string& base, const std::vector<std::string>& extents,
