@@ -98,9 +98,10 @@ std::string remarks_on(const TensorInfo& info, const TensorReport& report) {
   if (s.below_f16_normal_count > 0)
     remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
   if (!decodes_exactly(info.type)) remarks.push_back("read as F32");
-  if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0]);
+  if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0].text());
   if (report.grids.size() > 1)
-    remarks.push_back(fmt::format("exactly on {} and {} more", report.grids[0], report.grids.size() - 1));
+    remarks.push_back(
+        fmt::format("exactly on {} and {} more", report.grids[0].text(), report.grids.size() - 1));
   return join(remarks, "; ");
 }
 
@@ -166,8 +167,8 @@ std::string narrow_command(const Model& model, const SelectionOptions& selection
                      shell_quoted(model.path()), shell_quoted(tensors), layers);
 }
 
-void print_summary(const Model& model, const SelectionOptions& selection,
-                   const std::vector<TensorReport>& reports) {
+void print_summary(const Model& model, const Options& options, const std::vector<TensorReport>& reports) {
+  const SelectionOptions& selection = options.selection;
   std::map<std::string, std::vector<std::string>> wider;  // "F32 in name and bf16 in fact" -> names
   uint64_t saved = 0;
   size_t narrow_count = 0;
@@ -175,7 +176,7 @@ void print_summary(const Model& model, const SelectionOptions& selection,
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
     std::string fact;
     if (is_narrower(info, report)) fact = report.effective_precision;
-    if (!report.grids.empty()) fact = report.grids[0];
+    if (!report.grids.empty()) fact = fmt::format("{} ({})", report.grids[0].codes, report.grids[0].scales);
     if (!fact.empty()) {
       wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(
           printable(info.name));
@@ -195,9 +196,9 @@ void print_summary(const Model& model, const SelectionOptions& selection,
                narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved),
                narrow_command(model, selection));
   } else {
-    fmt::print(
-        "A lossless narrowing (--store narrow) would save nothing: no F32 matrix{} fits F16 or BF16.\n",
-        selection.given() ? " looked at" : "");
+    fmt::print("A lossless narrowing (--store narrow) would save nothing: no {}{} fits {}.\n",
+               options.grids ? "matrix" : "F32 matrix", selection.given() ? " looked at" : "",
+               options.grids ? "a smaller type" : "F16 or BF16 (--grids tries quantized types too)");
   }
 }
 
@@ -229,7 +230,15 @@ Json json_of(const Model& model, const TensorReport& report) {
               {"below_f16_normal_fraction", json_number(s.below_f16_normal_fraction())}};
   // Keys are there for every tensor: of a type whose values cannot be read they are null.
   for (auto& [key, value] : values.items()) tensor[key] = report.facts ? value : Json(nullptr);
-  tensor["grids"] = report.grids;
+  Json names = Json::array();
+  Json details = Json::array();
+  for (const GridFinding& grid : report.grids) {
+    names.push_back(grid.format);
+    details.push_back(
+        {{"format", grid.format}, {"scales", grid.scales}, {"bits_per_weight", grid.bits_per_weight}});
+  }
+  tensor["grids"] = std::move(names);
+  tensor["grid_details"] = std::move(details);
   tensor["narrow_type"] = report.narrow_type ? Json(name_of(*report.narrow_type)) : Json(nullptr);
   tensor["narrow_saves_bytes"] = report.narrow_saves_bytes;
   return tensor;
@@ -269,7 +278,7 @@ int run(const Options& options, const CommonOptions& common) {
       inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
   if (common.prints_text() && !reports.empty()) {
     print_tensors(model, reports);
-    print_summary(model, options.selection, reports);
+    print_summary(model, options, reports);
   }
   write_json(common, [&] { return json_of(model, sums, reports); });
   return kDone;
@@ -283,7 +292,8 @@ std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
       ->required();
   add_selection_options(app, options->selection);
   app.add_flag("--grids", options->grids,
-               "Also find block formats that the values are exactly on: integers, q4_0, q8_0, ... (slower)");
+               "Also find formats that the values are exactly on, with their scales: fp8, integers, mxfp4, "
+               "nvfp4, nf4, q4_0, ..., and quantized types for --store narrow (slower)");
   app.add_flag("--metadata", options->metadata, "Also print the file's metadata");
   app.footer(
       "effective: the first of e2m1 e2m3 e3m2 e4m3 e5m2 bf16 bf16+1 f16 tf32 f32 that holds every value "
@@ -291,7 +301,12 @@ std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
       "  `constant` for one value, bf16+1 for norms stored as weight + 1; a quantized type is its own\n"
       "low16=0: share of F32 values whose low 16 bits are zero. distinct: values that differ, to 65,536\n"
       "kurtosis: 3 for a normal distribution. outlier: largest distance from the mean in standard "
-      "deviations\n\n" +
+      "deviations\n"
+      "--grids: a finding allows for rounding to the storage type and is checked value by value. Scales\n"
+      "  are sought per tensor, row and group, per 128 x 128 tile (e4m3), as powers of two per 32 (MX),\n"
+      "  E4M3 per 16 under one F32 (nvfp4), F16 per 32 (q4_0, q5_0, q8_0); other ggml types by quantizing\n"
+      "  again, but iq1, iq2 and iq3 not at all. What fewer bits or wider shared scales make superfluous is\n"
+      "  not listed\n\n" +
       role_help());
   return [options, &common] { return run(*options, common); };
 }

@@ -1,13 +1,11 @@
 #include "tensors/inspect.h"
 
 #include <atomic>
-#include <cstring>
 
 #include "base/parallel.h"
 #include "base/text.h"
 #include "engine/codec.h"
-#include "select/roles.h"
-#include "tensors/grids.h"
+#include "tensors/narrowing.h"
 #include "tensors/tensor_pass.h"
 
 namespace fakequant {
@@ -78,6 +76,16 @@ bool is_half(TensorType type) {
   return type == TensorType::F16 || type == TensorType::BF16;
 }
 
+// What `--store narrow` would choose; of the values as they are, and without trying quantized types unless
+// asked to.
+TensorType narrow_type_of(const TensorView& view, const ValueFacts& facts, bool quantized_types) {
+  const TensorInfo& info = *view.info;
+  if (!may_narrow(info) || !can_encode(info.type)) return info.type;
+  StorageNeeds needs{.needs = facts.needs, .changed = false, .quantized = {}};
+  if (quantized_types) needs.quantized = exact_quantized_type(view);
+  return smallest_exact(info, true, needs);
+}
+
 TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options,
                        std::vector<std::optional<CodeCounts>>& counts, Progress& progress) {
   TensorView view = view_of(model, tensor_index);
@@ -93,25 +101,18 @@ TensorReport report_on(const Model& model, size_t tensor_index, const InspectOpt
   bool floating = is_half(info.type) || info.type == TensorType::F32;
   if (!decodes_exactly(info.type)) report.facts->distinct_count.reset();
   if (floating) report.effective_precision = name_of(report.facts->precision);
-  if (options.grids && floating) report.grids = exact_grids(view);
-  if (info.type == TensorType::F32 && may_narrow(info)) {
-    report.narrow_type = exact_half_type(report.facts->needs);
-    if (report.narrow_type) report.narrow_saves_bytes = info.data_bytes / 2;
+  if (options.grids && floating) report.grids = exact_grids(view, *report.facts);
+  TensorType narrow = narrow_type_of(view, *report.facts, options.grids);
+  if (narrow != info.type) {
+    const TypeFacts& facts = facts_of(narrow);
+    report.narrow_type = narrow;
+    report.narrow_saves_bytes =
+        info.data_bytes - static_cast<uint64_t>(info.value_count) / facts.block_values * facts.block_bytes;
   }
   return report;
 }
 
 }  // namespace
-
-std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs) {
-  if (needs.fit(kF16)) return TensorType::F16;
-  if (needs.fit(kBf16)) return TensorType::BF16;
-  return std::nullopt;
-}
-
-bool may_narrow(const TensorInfo& info) {
-  return find_role_group("matrices")->contains(info);
-}
 
 std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices,
                                   const InspectOptions& options) {

@@ -11,6 +11,7 @@
 #include "analysis/value_facts.h"
 #include "base/progress.h"
 #include "gguf/shards.h"
+#include "tensors/grids.h"
 
 namespace fakequant {
 
@@ -18,27 +19,20 @@ struct TensorReport {
   size_t tensor_index;
   std::optional<ValueFacts> facts;        // nothing for types internal to ggml
   std::string effective_precision;        // of floating types by their values; any other type is its own
-  std::vector<std::string> grids;         // block formats the values are exactly on; empty unless asked for
-  std::optional<TensorType> narrow_type;  // the smaller type that holds a matrix exactly
+  std::vector<GridFinding> grids;         // formats the values are exactly on; empty unless asked for
+  std::optional<TensorType> narrow_type;  // the smaller type that `--store narrow` would give it
   uint64_t narrow_saves_bytes = 0;
 };
 
 struct InspectOptions {
-  bool grids = false;
+  bool grids = false;  // look for grids, and for quantized types among those that narrowing may take
   Progress::Mode progress = Progress::Mode::automatic;
 };
 
-// Reports on the tensors of these indices, in the order given. Results do not depend on the number of
-// threads.
+// Reports on the tensors of these indices, in the order given. Without options.grids narrow_type is F16 or
+// BF16 of F32 matrices only; with it, what `--store narrow` would choose for the values as they are. Results
+// do not depend on the number of threads.
 std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices,
                                   const InspectOptions& options);
-
-// The smallest of F16, BF16 that holds values with these needs, or nothing. F16 is tried first: more of
-// llama.cpp's kernels run it fast.
-std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs);
-
-// Whether `--store narrow` may change this tensor's type: the role group "matrices", since
-// llama.cpp's kernels want 1-D tensors in F32.
-bool may_narrow(const TensorInfo& info);
 
 }  // namespace fakequant

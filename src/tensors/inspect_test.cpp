@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "base/parallel.h"
-#include "tensors/grids.h"
 #include "tensors/testing.h"
 
 namespace fakequant {
@@ -13,6 +12,7 @@ using tensors_testing::add_values;
 using tensors_testing::GgufBuilder;
 using tensors_testing::normal_values;
 using tensors_testing::TestFolder;
+using tensors_testing::values_of;
 
 std::vector<TensorReport> reports_on(const Model& model, bool grids = false) {
   std::vector<size_t> all(model.tensors().size());
@@ -69,67 +69,36 @@ TEST(Inspect, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_FALSE(all[0][0].facts->distinct_count);
 }
 
-struct Upcast {
-  const char* format;  // what the values are rounded to before they are stored
-  TensorType storage;
-  const char* found;  // the first grid that must be named
-};
-
-class ExactGrids : public testing::TestWithParam<Upcast> {};
-
-TEST_P(ExactGrids, RecogniseUpcasts) {
+TEST(Inspect, NarrowTypeIsWhatStoreNarrowChooses) {
   TestFolder folder;
   GgufBuilder builder;
-  add_values(builder, "t.weight", GetParam().storage, {256, 600}, normal_values(256 * 600, 6));
+  add_values(builder, "blk.0.ffn_down.weight", TensorType::F32, {256, 8}, normal_values(2048, 1));
+  add_values(builder, "blk.0.ffn_up.weight", TensorType::F16, {256, 8}, normal_values(2048, 2));
+  add_values(builder, "blk.0.ffn_gate_inp.weight", TensorType::F32, {256, 8}, normal_values(2048, 3));
+  add_values(builder, "blk.0.ffn_norm.weight", TensorType::F32, {256}, normal_values(256, 4));
   std::string input = folder.write("in.gguf", builder.build());
-  tensors_testing::quantize(input, folder.at("out.gguf"), "t.weight", GetParam().format);
-  Model model = Model::open(folder.at("out.gguf"));
-  std::vector<std::string> grids = exact_grids(view_of(model, 0));
-  ASSERT_FALSE(grids.empty());
-  EXPECT_EQ(grids[0], GetParam().found);
-  EXPECT_TRUE(exact_grids(view_of(Model::open(input), 0)).empty());
-}
-
-const Upcast kUpcasts[] = {
-    {"q4_0", TensorType::F16, "q4_0"},
-    {"q4_0", TensorType::F32, "q4_0"},
-    {"q5_0", TensorType::F16, "q5_0"},
-    {"q8_0", TensorType::F16, "q8_0"},
-    {"q4_k", TensorType::F32, "q4_k"},
-    {"q6_k", TensorType::F16, "q6_k"},
-    {"int8", TensorType::F16, "int8:row:restricted:rne"},
-    {"int8:tensor", TensorType::F16, "int8:tensor:restricted:rne"},
-    {"int4:group=64", TensorType::F16, "int4:group=64:restricted:rne"},
-    {"int4:group=32:full", TensorType::F32, "int4:group=32:full:rne"},
-    {"mxfp4_ggml", TensorType::F16, "mxfp4_ggml"},
-};
-INSTANTIATE_TEST_SUITE_P(Formats, ExactGrids, testing::ValuesIn(kUpcasts), [](const auto& row) {
-  std::string name = fmt::format("{}_in_{}", row.param.format, name_of(row.param.storage));
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-});
-
-TEST(ExactGridsOf, OneValueOffTheGridIsEnough) {
-  TestFolder folder;
-  std::vector<float> values = normal_values(256 * 600, 8);
-  fake_quantize_rows(std::get<BlockFormat>(parse_format("int8:group=32").kind), 256, {}, values);
-  values[values.size() - 3] *= 1.01f;
-  GgufBuilder builder;
-  add_values(builder, "t.weight", TensorType::F32, {256, 600}, values);
-  Model model = Model::open(folder.write("m.gguf", builder.build()));
-  EXPECT_TRUE(exact_grids(view_of(model, 0)).empty());
-}
-
-TEST(ExactGridsOf, ZerosAndNanAreOnNone) {
-  TestFolder folder;
-  GgufBuilder builder;
-  std::vector<float> values(256, 0.0f);
-  add_values(builder, "zeros.weight", TensorType::F32, {256}, values);
-  values[7] = NAN;
-  add_values(builder, "nan.weight", TensorType::F32, {256}, values);
-  Model model = Model::open(folder.write("m.gguf", builder.build()));
-  EXPECT_TRUE(exact_grids(view_of(model, 0)).empty());
-  EXPECT_TRUE(exact_grids(view_of(model, 1)).empty());
+  tensors_testing::quantize(input, folder.at("q.gguf"), "all", "mxfp4_ggml", Store::keep);
+  Model model = Model::open(folder.at("q.gguf"));
+  std::vector<TensorReport> cheap = reports_on(model);
+  EXPECT_EQ(cheap[0].narrow_type, TensorType::F16);
+  EXPECT_EQ(cheap[0].narrow_saves_bytes, 4096u);
+  EXPECT_FALSE(cheap[1].narrow_type || cheap[2].narrow_type || cheap[3].narrow_type);
+  std::vector<TensorReport> full = reports_on(model, true);
+  EXPECT_EQ(full[0].narrow_type, TensorType::MXFP4);
+  EXPECT_EQ(full[0].narrow_saves_bytes, 2048u * 4 - 2048u / 32 * 17);
+  EXPECT_EQ(full[1].narrow_type, TensorType::MXFP4);
+  EXPECT_FALSE(full[2].narrow_type || full[3].narrow_type);
+  tensors_testing::quantize(folder.at("q.gguf"), folder.at("n.gguf"), "all", "f32", Store::narrow);
+  Model narrowed = Model::open(folder.at("n.gguf"));
+  uint64_t saved = 0;
+  for (size_t i = 0; i < full.size(); ++i) {
+    EXPECT_EQ(narrowed.tensors()[i].info->type, full[i].narrow_type.value_or(model.tensors()[i].info->type))
+        << i;
+    saved += model.tensors()[i].info->data_bytes - narrowed.tensors()[i].info->data_bytes;
+    EXPECT_EQ(values_of(narrowed, model.tensors()[i].info->name),
+              values_of(model, model.tensors()[i].info->name));
+  }
+  EXPECT_EQ(saved, full[0].narrow_saves_bytes + full[1].narrow_saves_bytes);
 }
 
 }  // namespace

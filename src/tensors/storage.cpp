@@ -1,13 +1,9 @@
 #include "tensors/storage.h"
 
-#include <atomic>
-#include <cstring>
-
-#include "analysis/precision.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
-#include "tensors/inspect.h"
+#include "tensors/narrowing.h"
 
 namespace fakequant {
 
@@ -43,40 +39,6 @@ const Rounder& PlannedRounders::at(size_t index) {
 
 namespace {
 
-struct RoundedNeeds {
-  PrecisionNeeds needs;
-  bool changed = false;  // rounding changes a value
-};
-
-RoundedNeeds needs_after_rounding(const TensorView& view, const Rounder& rounder, Progress& progress) {
-  const std::vector<Piece>& pieces = rounder.pieces();
-  std::vector<RoundedNeeds> parts(pieces.size());
-  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-    std::span<float> values = read_piece(view, pieces[index], scratch);
-    scratch.rounded.assign(values.begin(), values.end());
-    rounder.round(pieces[index], scratch.rounded, scratch.bytes);
-    parts[index].needs.add(scratch.rounded);
-    parts[index].changed = std::memcmp(values.data(), scratch.rounded.data(), values.size_bytes()) != 0;
-    progress.advance(pieces[index].byte_count);
-  });
-  RoundedNeeds whole;
-  for (const RoundedNeeds& part : parts) {
-    whole.needs.merge(part.needs);
-    whole.changed = whole.changed || part.changed;
-  }
-  return whole;
-}
-
-TensorType smallest_exact(const TensorInfo& info, bool narrow, const RoundedNeeds& rounded) {
-  bool quantized = facts_of(info.type).type_class == TypeClass::quantized;
-  if (quantized && !rounded.changed) return info.type;
-  if (info.type == TensorType::F16 && rounded.needs.fit(kF16)) return info.type;
-  if (info.type == TensorType::BF16 && rounded.needs.fit(kBf16)) return info.type;
-  bool stays_f32 = info.type == TensorType::F32 && !(narrow && may_narrow(info));
-  if (stays_f32) return TensorType::F32;
-  return exact_half_type(rounded.needs).value_or(TensorType::F32);
-}
-
 bool needs_a_look(Store store, const TensorInfo& info) {
   if (store != Store::automatic && store != Store::narrow) return false;
   bool f32 = info.type == TensorType::F32;
@@ -103,9 +65,11 @@ std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, Pla
     if (planned.store == Store::f16) type = TensorType::F16;
     if (planned.store == Store::bf16) type = TensorType::BF16;
     if (needs_a_look(planned.store, info)) {
-      TensorView view = view_of(model, planned.tensor_index);
-      type = smallest_exact(info, planned.store == Store::narrow,
-                            needs_after_rounding(view, rounders.at(i), progress));
+      bool narrow = planned.store == Store::narrow;
+      StorageNeeds needs =
+          storage_needs(view_of(model, planned.tensor_index), rounders.at(i), narrow && may_narrow(info),
+                        [&](uint64_t bytes) { progress.advance(bytes); });
+      type = smallest_exact(info, narrow, needs);
     }
     if (!can_encode(type)) {
       throw Error("tensor '{}': {} cannot be written; give --store f32 or leave the tensor out",

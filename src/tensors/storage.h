@@ -45,10 +45,11 @@ class PlannedRounders {
 //   f32 f16 bf16   as asked, exact or not
 //   auto           its own when that holds the rounded values exactly, else the first of F16, BF16, F32 that
 //                  does
-//   narrow         as auto, and F32 matrices become F16 or BF16 when that is exact
+//   narrow         as auto, and matrices (may_narrow) get the smallest type that holds the rounded values
+//                  exactly: a quantized one, F16 or BF16
 //
-// auto and narrow read and round every planned tensor once. Throws Error for a type that cannot be written
-// (F64).
+// auto and narrow read and round every planned tensor once, narrow its first row twice; ExactQuantizedTypes
+// says which quantized types are tried. Throws Error for a type that cannot be written (F64).
 std::vector<TensorType> decide_storage(const Model& model, const Plan& plan, PlannedRounders& rounders,
                                        Progress::Mode progress);
 

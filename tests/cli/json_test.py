@@ -224,6 +224,42 @@ class GridsOfInspect(ProgramTest):
         tensor = self.run_json("inspect", self.path("f16.gguf"), "--grids")["tensors"][0]
         self.assertIn("q4_0", tensor["grids"])
 
+    def test_formats_with_the_granularity_of_their_scales(self):
+        for form, codes, scales, bits in (
+                ("e4m3", "e4m3", "no scale", 8), ("e4m3:row", "e4m3", "F32 scale per row", 8 + 32 / 512), ("e4m3:group=128", "e4m3", "F32 scale per 128", 8.25),
+                ("mxfp4", "mxfp4", "power-of-two scale per 32", 4.25), ("mxfp8_e4m3", "mxfp8_e4m3", "power-of-two scale per 32", 8.25),
+                ("nvfp4", "nvfp4", "E4M3 scale per 16 and F32 scale per tensor", 4.5 + 32 / (512 * 256)), ("nf4", "nf4", "F32 scale per 64", 4.5),
+                ("q8_0", "q8_0", "F16 scale per 32", 8.5)):
+            with self.subTest(form):
+                output = self.path("out.gguf")
+                self.run_ok("quantize", "demo", output, "--tensors", "blk.0.ffn_down.weight", "--format", form, "--force", "-q")
+                tensor = self.run_json("inspect", output, "--grids", "--tensors", "blk.0.ffn_down.weight")["tensors"][0]
+                self.assertEqual(tensor["grids"], [d["format"] for d in tensor["grid_details"]])
+                found = {d["format"]: d for d in tensor["grid_details"]}
+                self.assertIn(form, found)
+                self.assertEqual(found[form]["scales"], scales)
+                self.assertAlmostEqual(found[form]["bits_per_weight"], bits, places=12)
+                text = self.run_ok("inspect", output, "--grids", "--tensors", "blk.0.ffn_down.weight").stdout
+                first = tensor["grid_details"][0]
+                self.assertIn("F16 in name and ", text)
+                if first["format"] == form:
+                    self.assertIn(f"exactly on {codes}, {scales}", text)
+                    self.assertIn(f"{codes} ({scales}) in fact", text)
+
+    def test_what_narrowing_would_take(self):
+        output = self.path("out.gguf")
+        self.run_ok("quantize", "demo", output, "--tensors", "ffn_down", "--format", "q4_0", "--store", "f32", "-q")
+        cheap = self.run_json("inspect", output)
+        self.assertEqual({t["narrow_type"] for t in cheap["tensors"]}, {None})
+        full = self.run_json("inspect", output, "--grids")
+        self.assertEqual({t["narrow_type"] for t in full["tensors"] if ".ffn_down." in t["name"]}, {"Q4_0"})
+        self.assertEqual({t["narrow_type"] for t in full["tensors"] if ".ffn_down." not in t["name"]}, {None})
+        narrow = self.path("narrow.gguf")
+        self.run_ok("quantize", output, narrow, "--tensors", "all", "--format", "f32", "--store", "narrow", "-q")
+        saved = output.stat().st_size - narrow.stat().st_size
+        self.assertLess(abs(saved - full["narrow_saves_bytes"]), 64 * len(full["tensors"]))  # but for padding
+        self.assertEqual(self.run_json("compare", output, narrow)["total"]["changed_count"], 0)
+
 
 if __name__ == "__main__":
     main()

@@ -54,6 +54,18 @@ class Loads(ProgramTest):
             output = self.quantize(f"m-{store}.gguf", "--tensors", "matrices", "--format", "int4:group=32", "--store", store)
             self.assertGreater(len(generate(output).strip()), 0, store)
 
+    def test_narrowed_to_quantized_types(self):
+        """What ggml's own types hold exactly is stored in them, and llama.cpp runs it."""
+        for form, kind in (("mxfp4_ggml", "MXFP4"), ("q4_0", "Q4_0"), ("q8_0", "Q8_0")):
+            wide = self.quantize(f"{form}-wide.gguf", "--tensors", "ffn_down", "--format", form, "--store", "f32", "--force")
+            for source, options in (("demo", ("--format", form)), (wide, ("--format", "f32"))):
+                narrow = self.quantize(f"{form}-narrow.gguf", "--tensors", "ffn_down", *options, "--store", "narrow", "--force", source=source)
+                types = {t.tensor_type.name for t in gguf_py().GGUFReader(narrow).tensors if ".ffn_down." in t.name}
+                self.assertEqual(types, {kind})
+                self.assertEqual(self.run_json("compare", wide, narrow)["total"]["changed_count"], 0)
+                # Words may differ from the wide file's: kernels of quantized types round activations.
+                self.assertGreater(len(generate(narrow).strip()), len(PROMPT))
+
     def test_from_quantized_models(self):
         for kind in ("Q8_0", "Q4_K_M", "IQ4_XS"):
             source = self.path(f"{kind}.gguf")
