@@ -49,7 +49,7 @@ TEST(ParseFormat, CanonicalNamesOfEveryGenericFloatParseToThemselves) {
           if (!name.ends_with("finite")) expect_canonical(name + rounding + ":inf");
         }
         EXPECT_EQ(error_of(name + ":row").empty(), exponent_bits <= 5) << name;
-        const auto& grid = std::get<FloatGrid>(own_format(name).grid);
+        const auto grid = std::get<FloatGrid>(own_format(name).grid);
         EXPECT_EQ(grid.exponent_bits, exponent_bits);
         EXPECT_EQ(grid.mantissa_bits, mantissa_bits);
       }
