@@ -106,9 +106,11 @@ std::string bits_cell(const ProfileCell& cell) {
   return cell.measured_tensors == 0 ? "-" : fmt::format("{:.4g}", cell.bits.value());
 }
 
-// Three significant digits, zeros at the end included: 7.00, 0.0936, 129.
+// Three significant digits in six characters: 129, 7.00, 0.0936; fewer below 0.01: 0.0037, 4e-05.
 std::string three_digits(double value) {
   if (value == 0) return "0";
+  if (value < 0.00095) return fmt::format("{:.0e}", value);
+  if (value < 0.01) return fmt::format("{:.4f}", value);
   std::string text = fmt::format("{:#.3g}", value);
   return text.size() > 4 && text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
 }

@@ -73,6 +73,15 @@ TEST(Profile, MeasuresWhatRewriteMeasures) {
   }
 }
 
+TEST(Profile, FormatsThatCutATensorInOtherPiecesKeepTheirOwn) {
+  Fixture f;
+  Profile found = profile(Model::open(f.input), "long", "int8:group=32,int8:group=33,bf16,int8:group=11");
+  for (const FormatProfile& format : found.formats) {
+    auto done = quantize(f.input, f.folder.at(format.format.name + ".gguf"), "long", format.format.name);
+    expect_equal(format.total.difference, done.result.total, format.format.name);
+  }
+}
+
 TEST(Profile, RolesStandInOrderOfFirstAppearance) {
   Fixture f;
   Profile found = profile(Model::open(f.input), "matrices", "bf16");
