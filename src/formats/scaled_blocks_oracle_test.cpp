@@ -89,8 +89,7 @@ Scale power_of_two_scale(const BlockFormat& format, std::span<const float> value
       break;
     case ScaleRule::ceil:
       exponent = std::ilogb(amax) - top;
-      // torchao looks at the mantissa field alone, so that a subnormal power of two goes up as well.
-      if (amax != std::ldexp(1.0L, std::ilogb(amax)) || amax < 0x1p-126L) ++exponent;
+      if (amax != std::ldexp(1.0L, std::ilogb(amax))) ++exponent;
       break;
     case ScaleRule::rceil: {
       long double quotient = static_cast<float>(amax) * (1.0f / max);
