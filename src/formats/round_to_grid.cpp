@@ -14,11 +14,11 @@ using namespace kernel;
 // What a grid puts in place of the values it lacks, as F32 magnitudes.
 struct GridConstants {
   GridSteps steps;
-  uint32_t highest_exponent_field;  // one above the largest value's, where everything overflows
-  uint32_t max;                     // largest value
-  uint32_t overflowed;              // for a finite value beyond it
-  uint32_t infinite;                // for Inf
-  uint32_t keeps_negative_zero;     // 1 or 0
+  uint32_t highest_exponent;     // one above the largest value's, where everything overflows; F32 pattern
+  uint32_t max;                  // largest value
+  uint32_t overflowed;           // for a finite value beyond it
+  uint32_t infinite;             // for Inf
+  uint32_t keeps_negative_zero;  // 1 or 0
 };
 
 GridConstants constants_of(const FloatGrid& grid, Rounding rounding, Overflow overflow) {
@@ -26,9 +26,8 @@ GridConstants constants_of(const FloatGrid& grid, Rounding rounding, Overflow ov
   uint32_t beyond = overflow == Overflow::saturate || grid.kind == FloatKind::finite ? max
                     : grid.has_infinity()                                            ? kInfinity
                                                                                      : kInfinity | kQuiet;
-  return {.steps = {.mantissa_bits = static_cast<uint32_t>(grid.mantissa_bits),
-                    .lowest_exponent_field = static_cast<uint32_t>(grid.min_exponent() + 127)},
-          .highest_exponent_field = static_cast<uint32_t>(std::min(grid.max_exponent() + 128, 254)),
+  return {.steps = steps_of(grid),
+          .highest_exponent = static_cast<uint32_t>(std::min(grid.max_exponent() + 128, 254)) << 23,
           .max = max,
           .overflowed = rounding == Rounding::rtz ? max : beyond,
           .infinite = beyond,
@@ -51,7 +50,7 @@ FQ_INLINE float finish(const GridConstants& c, uint32_t original, uint32_t round
 //   low_binade  the grid has one more binade below F32's normals (fnuz, bias 128), where its step is half
 template <Rounding rounding, bool low_binade>
 FQ_INLINE void round_wide(const GridConstants& c, float* values, const uint32_t* words, size_t count) {
-  const uint32_t dropped = 23 - c.steps.mantissa_bits;
+  const uint32_t dropped = 23 - (c.steps.mantissa >> 23);
   const uint32_t wide_step = uint32_t{1} << dropped;
   for (size_t i = 0; i < count; ++i) {
     uint32_t original = bits_of(values[i]);
@@ -79,11 +78,11 @@ FQ_INLINE void round_narrow(const GridConstants& c, float* values, const uint32_
   for (size_t i = 0; i < count; ++i) {
     uint32_t original = bits_of(values[i]);
     uint32_t magnitude = original & kMagnitude;
-    uint32_t exponent = magnitude >> 23;
-    exponent = choose(exponent < c.steps.lowest_exponent_field, c.steps.lowest_exponent_field, exponent);
-    exponent = choose(exponent > c.highest_exponent_field, c.highest_exponent_field, exponent);
+    uint32_t exponent = magnitude & kInfinity;
+    exponent = std::max(exponent, c.steps.lowest_exponent);
+    exponent = std::min(exponent, c.highest_exponent);
     uint32_t word = rounding == Rounding::sr ? words[i] : 0;
-    float rounded = round_magnitude<rounding, no_mantissa>(c.steps, magnitude, exponent, word);
+    const float rounded = round_magnitude<rounding, no_mantissa>(c.steps, magnitude, exponent, word).value;
     values[i] = finish(c, original, bits_of(rounded));
   }
 }

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "base/error.h"
 #include "formats/kernel.h"
 #include "formats/random_words.h"
 #include "formats/round_to_grid.h"
+#include "formats/step_function.h"
 
 namespace fakequant {
 
@@ -42,23 +42,28 @@ struct BlockScales {
 
 struct IntegerElement {
   template <Rounding rounding>
-  FQ_INLINE float round(const BlockScale& s, float quotient, uint32_t word) const {
+  FQ_INLINE Rounded round(const BlockScale& s, float quotient, uint32_t word) const {
     // The bounds are whole numbers: clamping before rounding gives what clamping after it would.
     quotient = choose(quotient < s.lowest, s.lowest, quotient);
     quotient = choose(quotient > s.highest, s.highest, quotient);
     // A code of zero is +0: integers have no -0.
-    if constexpr (rounding == Rounding::rne) return (quotient + 0x1.8p23f) - 0x1.8p23f;
-    float whole = round_quotient<rounding>(__builtin_fabsf(quotient), word);
-    return __builtin_copysignf(whole, quotient) + 0.0f;
+    if constexpr (rounding == Rounding::rne) {
+      const float nearest = (quotient + 0x1.8p23f) - 0x1.8p23f;
+      return {nearest, nearest};
+    }
+    const Rounded whole = round_whole<rounding>(__builtin_fabsf(quotient), word);
+    return {__builtin_copysignf(whole.value, quotient) + 0.0f,
+            __builtin_copysignf(whole.nearest, quotient) + 0.0f};
   }
 };
 
 // Multiples of 1/64 from -2 to 127/64: the elements of MXINT8.
 struct FixedPointElement {
   template <Rounding rounding>
-  FQ_INLINE float round(const BlockScale& s, float quotient, uint32_t word) const {
+  FQ_INLINE Rounded round(const BlockScale& s, float quotient, uint32_t word) const {
     const BlockScale bounds{s.scale, s.inverse, -128.0f, 127.0f};
-    return IntegerElement().round<rounding>(bounds, quotient * 64.0f, word) * (1.0f / 64.0f);
+    const Rounded whole = IntegerElement().round<rounding>(bounds, quotient * 64.0f, word);
+    return {whole.value * (1.0f / 64.0f), whole.nearest * (1.0f / 64.0f)};
   }
 };
 
@@ -66,68 +71,18 @@ template <bool no_mantissa>
 struct FloatElement {
   GridSteps steps;
   float max;
-  uint32_t negative_zero;  // the pattern of -0 where the grid has it, else 0
+  float zero;  // what codes of zero keep their sign under: -0 added leaves it, +0 makes it +0 (fnuz)
 
   template <Rounding rounding>
-  FQ_INLINE float round(const BlockScale&, float quotient, uint32_t word) const {
-    uint32_t bits = bits_of(quotient);
+  FQ_INLINE Rounded round(const BlockScale&, float quotient, uint32_t word) const {
+    const uint32_t bits = bits_of(quotient);
+    const uint32_t sign = bits & ~kMagnitude;
     float magnitude = float_of(bits & kMagnitude);
+    // The largest value is on the grid: what is clamped first needs no clamp after rounding.
     magnitude = choose(magnitude > max, max, magnitude);
-    uint32_t exponent = bits_of(magnitude) >> 23;
-    exponent = choose(exponent < steps.lowest_exponent_field, steps.lowest_exponent_field, exponent);
-    float whole = round_magnitude<rounding, no_mantissa>(steps, bits_of(magnitude), exponent, word);
-    whole = choose(whole > max, max, whole);
-    uint32_t sign = bits & choose(whole > 0.0f, ~kMagnitude, negative_zero);
-    return float_of(bits_of(whole) | sign);
-  }
-};
-
-struct LevelElement {
-  const float* levels;
-  const float* bounds;
-
-  // The level whose range holds the quotient; ranges begin above a bound, or on it where `away` and it is positive.
-  template <bool away, size_t... i>
-  FQ_INLINE float nearest(float quotient, std::index_sequence<i...>) const {
-    uint32_t level = bits_of(levels[0]);
-    ((level = (away && bounds[i] > 0 ? quotient >= bounds[i] : quotient > bounds[i]) ? bits_of(levels[i + 1])
-                                                                                     : level),
-     ...);
-    return float_of(level);
-  }
-
-  // The levels that enclose the quotient; both the same where it is one.
-  struct Neighbours {
-    uint32_t low;
-    uint32_t high;
-  };
-
-  template <size_t... i>
-  FQ_INLINE Neighbours around(float quotient, std::index_sequence<i...>) const {
-    Neighbours n{bits_of(levels[0]), bits_of(levels[0])};
-    ((n.low = quotient >= levels[i + 1] ? bits_of(levels[i + 1]) : n.low), ...);
-    ((n.high = quotient > levels[i] ? bits_of(levels[i + 1]) : n.high), ...);
-    return n;
-  }
-
-  template <Rounding rounding>
-  FQ_INLINE float round(const BlockScale&, float quotient, uint32_t word) const {
-    constexpr auto k15 = std::make_index_sequence<15>();
-    float result = 0;
-    if constexpr (rounding == Rounding::rne) result = nearest<false>(quotient, k15);
-    if constexpr (rounding == Rounding::rna) result = nearest<true>(quotient, k15);
-    if constexpr (rounding == Rounding::rtz || rounding == Rounding::sr) {
-      Neighbours n = around(quotient, k15);
-      float low = float_of(n.low);
-      float high = float_of(n.high);
-      if constexpr (rounding == Rounding::rtz) {
-        result = choose(quotient >= 0.0f, low, high);
-      } else {
-        float gap = choose(high > low, high - low, 1.0f);
-        result = choose(random_step((quotient - low) / gap, word) > 0.0f, high, low);
-      }
-    }
-    return choose(quotient == quotient, result, quotient);
+    const uint32_t exponent = std::max(bits_of(magnitude) & kInfinity, steps.lowest_exponent);
+    const Rounded rounded = round_magnitude<rounding, no_mantissa>(steps, bits_of(magnitude), exponent, word);
+    return {float_of(bits_of(rounded.value) | sign) + zero, float_of(bits_of(rounded.nearest) | sign) + zero};
   }
 };
 
@@ -146,10 +101,11 @@ FQ_INLINE void round_run(const Element& element, const BlockScale s, const Arith
     float value = values[i];
     float quotient = arithmetic.divides ? value / s.scale : value * s.inverse;
     uint32_t word = rounding == Rounding::sr ? words[i] : 0;
-    float restored = element.template round<rounding>(s, quotient, word) * s.scale;
+    const Rounded code = element.template round<rounding>(s, quotient, word);
+    float restored = code.value * s.scale;
     if ((rounding == Rounding::rtz || rounding == Rounding::sr) && !arithmetic.is_exact) {
       // What a code restores stays, though its quotient may not be a whole number.
-      float nearest = element.template round<Rounding::rne>(s, quotient, 0) * s.scale;
+      const float nearest = code.nearest * s.scale;
       restored = choose(nearest == value, nearest, restored);
     }
     if (!arithmetic.in_range) {
@@ -161,7 +117,7 @@ FQ_INLINE void round_run(const Element& element, const BlockScale s, const Arith
   }
 }
 
-void make_zeros(float* values, size_t count) {
+FQ_INLINE void make_zeros(float* values, size_t count) {
   for (size_t i = 0; i < count; ++i)
     values[i] = choose(values[i] == values[i], 0.0f, float_of(bits_of(values[i]) | kQuiet));
 }
@@ -174,7 +130,17 @@ struct Blocks {
   size_t length;
   float* values;
   const uint32_t* words;  // for Rounding::sr
+  size_t ahead;  // how far behind a value the one lies that will be read while the next scales are found
 };
+
+// Asks for values that the search for the next blocks' scales will read: it would wait for memory, which has nothing to
+// do while these are rounded. Harmless behind the end; long blocks need no help.
+FQ_INLINE void prefetch_ahead(const Blocks& blocks, const float* values) {
+  constexpr size_t kLine = 64 / sizeof(float);
+  constexpr size_t kLongest = 64;
+  if (blocks.length > kLongest) return;
+  for (size_t i = 0; i < blocks.length; i += kLine) __builtin_prefetch(values + blocks.ahead + i);
+}
 
 // Blocks whose scales BlockScales::plain is about. A constant length lets the compiler unroll the loop over it.
 template <Rounding rounding, class Element>
@@ -183,6 +149,7 @@ FQ_INLINE void round_plain(const Element& element, const Blocks& blocks, const A
     float* values = blocks.values + b * blocks.length;
     const uint32_t* words = rounding == Rounding::sr ? blocks.words + b * blocks.length : nullptr;
     const BlockScale s = blocks.scales.at(blocks.first + b);
+    prefetch_ahead(blocks, values);
     if (blocks.length == 16) {
       round_run<rounding>(element, s, arithmetic, values, words, 16);
     } else if (blocks.length == 32) {
@@ -204,7 +171,7 @@ FQ_INLINE void round_careful(const Element& element, const Blocks& blocks, bool 
     const BlockScale s = blocks.scales.at(blocks.first + b);
     if (!(s.scale > 0)) {
       make_zeros(values, blocks.length);
-    } else if (divides || std::isinf(s.inverse)) {
+    } else if (divides || s.inverse > kLargest) {
       round_run<rounding>(element, s, {.divides = true, .in_range = false, .is_exact = false}, values, words,
                           blocks.length);
     } else {
@@ -263,23 +230,141 @@ FQ_VECTORIZED void round_powers_of_two(Rounding rounding, const FloatElement<tru
                                        const Blocks& blocks) {
   round_by<kMultiplies>(rounding, element, blocks);
 }
-FQ_VECTORIZED void round_levels(Rounding rounding, const LevelElement& element, const Blocks& blocks) {
-  round_by<kMultiplies>(rounding, element, blocks);
-}
-
 template <bool no_mantissa>
 FloatElement<no_mantissa> float_element(const FloatGrid& grid) {
-  return {.steps = {.mantissa_bits = static_cast<uint32_t>(grid.mantissa_bits),
-                    .lowest_exponent_field = static_cast<uint32_t>(grid.min_exponent() + 127)},
+  return {.steps = steps_of(grid),
           .max = static_cast<float>(grid.max_value()),
-          .negative_zero = grid.kind != FloatKind::fnuz ? ~kMagnitude : 0u};
+          .zero = grid.kind == FloatKind::fnuz ? 0.0f : -0.0f};
+}
+
+bool chooses_between_neighbours(Rounding rounding) {
+  return rounding == Rounding::rtz || rounding == Rounding::sr;
+}
+
+// From quotients to levels: the nearest, or the one at or below the quotient where rounding needs both neighbours.
+StepFunction level_steps(LevelTable table, Rounding rounding) {
+  std::span<const float, 16> levels = levels_of(table);
+  std::span<const float, 15> bounds = level_bounds_of(table);
+  StepFunction steps;
+  std::copy(levels.begin(), levels.end(), steps.values.begin());
+  for (size_t i = 0; i < steps.thresholds.size(); ++i) {
+    float threshold = chooses_between_neighbours(rounding) ? levels[i + 1] : bounds[i];
+    // To lie above the number before a threshold is to reach the threshold.
+    bool reach = chooses_between_neighbours(rounding) || (rounding == Rounding::rna && threshold > 0);
+    steps.thresholds[i] = reach ? std::nextafter(threshold, -INFINITY) : threshold;
+  }
+  return steps;
+}
+
+// The most values of which the levels are looked up together.
+constexpr size_t kLevelsAtOnce = 1024;
+
+struct LevelRun {
+  float quotients[kLevelsAtOnce];
+  float levels[kLevelsAtOnce];  // the nearest ones, or the lower neighbours
+  float above[kLevelsAtOnce];   // the upper neighbours
+};
+
+FQ_VECTORIZED void make_quotients(const Blocks& blocks, float* quotients) {
+  for (size_t b = 0; b < blocks.count; ++b) {
+    const BlockScale s = blocks.scales.at(blocks.first + b);
+    const float* values = blocks.values + b * blocks.length;
+    prefetch_ahead(blocks, values);
+    for (size_t i = 0; i < blocks.length; ++i) {
+      float quotient = values[i] * s.inverse;
+      quotient = choose(quotient < -1.0f, -1.0f, quotient);
+      quotients[b * blocks.length + i] = choose(quotient > 1.0f, 1.0f, quotient);
+    }
+  }
+}
+
+template <Rounding rounding>
+FQ_INLINE float choose_level(float quotient, float below, float above, uint32_t word) {
+  if constexpr (rounding == Rounding::rtz) return choose(quotient < 0.0f && quotient != below, above, below);
+  const float gap = choose(above > below, above - below, 1.0f);
+  return choose(random_step(1.0f, (quotient - below) * 0x1p31f / gap, word) > 0.0f, above, below);
+}
+
+template <Rounding rounding>
+FQ_INLINE void restore_levels(const Blocks& blocks, const LevelRun& run) {
+  for (size_t b = 0; b < blocks.count; ++b) {
+    const float scale = blocks.scales.scale[blocks.first + b];
+    const size_t first = b * blocks.length;
+    float* values = blocks.values + first;
+    if (!(scale > 0)) {
+      make_zeros(values, blocks.length);
+      continue;
+    }
+    for (size_t i = 0; i < blocks.length; ++i) {
+      const float value = values[i];
+      const float level = run.levels[first + i];
+      if constexpr (rounding == Rounding::rne) {
+        values[i] = level * scale;
+        continue;
+      }
+      const float quotient = run.quotients[first + i];
+      const float above = run.above[first + i];
+      const uint32_t word = rounding == Rounding::sr ? blocks.words[first + i] : 0;
+      // What a level restores stays, though its quotient may lie beside it.
+      const float nearest = choose(quotient - level < above - quotient, level, above) * scale;
+      const float chosen = choose_level<rounding>(quotient, level, above, word) * scale;
+      const float restored = choose(nearest == value, nearest, chosen);
+      values[i] = choose(value == value, restored, level);
+    }
+  }
+}
+
+FQ_VECTORIZED void restore_from_levels(Rounding rounding, const Blocks& blocks, const LevelRun& run) {
+  switch (rounding) {
+    case Rounding::rne:
+    case Rounding::rna:
+      return restore_levels<Rounding::rne>(blocks, run);
+    case Rounding::rtz:
+      return restore_levels<Rounding::rtz>(blocks, run);
+    case Rounding::sr:
+      return restore_levels<Rounding::sr>(blocks, run);
+  }
+}
+
+// Several short blocks or a part of a long one, at most kLevelsAtOnce values: looking levels up needs no scale.
+void round_level_run(const StepFunction& steps, Rounding rounding, const Blocks& blocks) {
+  LevelRun run;
+  const size_t count = blocks.count * blocks.length;
+  make_quotients(blocks, run.quotients);
+  if (chooses_between_neighbours(rounding)) {
+    steps.apply(run.quotients, run.levels, run.above, count);
+  } else {
+    steps.apply(run.quotients, run.levels, count);
+  }
+  restore_from_levels(rounding, blocks, run);
+}
+
+// The parts of `blocks` of at most `most` values: several blocks, or a part of one.
+template <class Body>
+void for_each_part(const Blocks& blocks, size_t most, Body body) {
+  for (size_t b = 0; b < blocks.count;) {
+    const size_t taken = std::clamp<size_t>(most / blocks.length, 1, blocks.count - b);
+    for (size_t done = 0; done < blocks.length;) {
+      const size_t length = taken > 1 ? blocks.length : std::min(most, blocks.length - done);
+      const size_t offset = b * blocks.length + done;
+      body(Blocks{blocks.scales, blocks.first + b, taken, length, blocks.values + offset,
+                  blocks.words != nullptr ? blocks.words + offset : nullptr, blocks.ahead},
+           offset);
+      done += length;
+    }
+    b += taken;
+  }
+}
+
+void round_levels(LevelTable table, Rounding rounding, const Blocks& blocks) {
+  const StepFunction steps = level_steps(table, rounding);
+  for_each_part(blocks, kLevelsAtOnce,
+                [&](const Blocks& part, size_t) { round_level_run(steps, rounding, part); });
 }
 
 void round_elements(const BlockFormat& format, const Blocks& blocks) {
-  if (const auto* levels = std::get_if<LevelGrid>(&format.grid)) {
-    LevelElement element{levels_of(levels->table).data(), level_bounds_of(levels->table).data()};
-    return round_levels(format.rounding, element, blocks);
-  }
+  if (const auto* levels = std::get_if<LevelGrid>(&format.grid))
+    return round_levels(levels->table, format.rounding, blocks);
   if (const auto* floats = std::get_if<FloatGrid>(&format.grid)) {
     if (floats->mantissa_bits == 0)
       return round_powers_of_two(format.rounding, float_element<true>(*floats), blocks);
@@ -345,6 +430,16 @@ FQ_VECTORIZED bool invert_scales(float floor, float largest, BlockScales& scales
     scales.inverse[b] = inverse;
     special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(inverse > kLargest) |
                static_cast<uint32_t>(scale * largest > kLargest);
+  }
+  return special == 0;
+}
+
+// The same for scales that are divided by.
+FQ_VECTORIZED bool all_plain(float largest, const BlockScales& scales, size_t count) {
+  uint32_t special = 0;
+  for (size_t b = 0; b < count; ++b) {
+    const float scale = scales.scale[b];
+    special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(scale * largest > kLargest);
   }
   return special == 0;
 }
@@ -461,7 +556,7 @@ void find_two_level_scales(float tensor_amax, const float* amaxes, BlockScales& 
   } else {
     std::fill_n(scales.scale, count, 0.0f);
   }
-  scales.plain = invert_scales(0.0f, kLargestElement, scales, count);
+  scales.plain = all_plain(kLargestElement, scales, count);
 }
 
 // Rounds some blocks, at most kBlocksAtOnce, whose scales are known; `first_value` is the index of the first in the
@@ -469,21 +564,15 @@ void find_two_level_scales(float tensor_amax, const float* amaxes, BlockScales& 
 void round_with_scales(const BlockFormat& format, const BlockScales& scales, size_t count, size_t length,
                        const TensorContext& context, uint64_t first_value, float* values) {
   if (format.rounding != Rounding::sr)
-    return round_elements(format, {scales, 0, count, length, values, nullptr});
+    return round_elements(format, {scales, 0, count, length, values, nullptr, count * length});
   constexpr size_t kWords = 4096;
   uint32_t words[kWords];
-  for (size_t b = 0; b < count;) {
-    // Several short blocks, or a part of a long one.
-    size_t taken = std::clamp<size_t>(kWords / length, 1, count - b);
-    for (size_t done = 0; done < length;) {
-      size_t part = taken > 1 ? length : std::min(kWords, length - done);
-      size_t first = b * length + done;
-      fill_random_words(context.random_key, first_value + first, {words, taken * part});
-      round_elements(format, {scales, b, taken, part, values + first, words});
-      done += part;
-    }
-    b += taken;
-  }
+  for_each_part(
+      {scales, 0, count, length, values, nullptr, count * length}, kWords, [&](Blocks part, size_t offset) {
+        fill_random_words(context.random_key, first_value + offset, {words, part.count * part.length});
+        part.words = words;
+        round_elements(format, part);
+      });
 }
 
 bool is_affine(const BlockFormat& format) {

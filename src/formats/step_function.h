@@ -1,0 +1,21 @@
+#pragma once
+// A function of 15 steps between 16 values, over arrays: how quotients find their levels.
+
+#include <array>
+#include <cstddef>
+
+namespace fakequant {
+
+struct StepFunction {
+  std::array<float, 15> thresholds;  // ascending
+  std::array<float, 16> values;
+
+  // Sets y[i] to values[k] where k is the number of thresholds that lie below x[i]; where x[i] is NaN, so is y[i].
+  // The arrays do not overlap.
+  void apply(const float* x, float* y, size_t count) const;
+
+  // The same, and next[i] to values[k + 1], or to the last value after which there is none.
+  void apply(const float* x, float* y, float* next, size_t count) const;
+};
+
+}  // namespace fakequant
