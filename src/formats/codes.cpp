@@ -47,11 +47,13 @@ std::vector<Code> codes_of(const BlockFormat& format) {
     return integer_codes(*integers, format.scale_type == ScaleType::e8m0 ? 1.0 / 64 : 1.0);
   std::vector<Code> codes;
   if (const auto* levels = std::get_if<LevelGrid>(&format.grid)) {
-    for (float level : levels_of(levels->table)) codes.push_back({static_cast<uint32_t>(codes.size()), level});
+    for (float level : levels_of(levels->table))
+      codes.push_back({static_cast<uint32_t>(codes.size()), level});
     return codes;
   }
   const auto& grid = std::get<FloatGrid>(format.grid);
-  for (uint32_t bits = 0; bits < (1u << grid.code_bits()); ++bits) codes.push_back({bits, value_of(grid, bits)});
+  for (uint32_t bits = 0; bits < (1u << grid.code_bits()); ++bits)
+    codes.push_back({bits, value_of(grid, bits)});
   return codes;
 }
 

@@ -169,8 +169,8 @@ std::optional<FloatShape> shape_of(std::string_view name) {
   uint64_t exponent = 0;
   uint64_t mantissa = 0;
   bool read = name.size() >= 4 && name[0] == 'e' && m != std::string_view::npos &&
-              parse_unsigned(name.substr(1, m - 1), exponent) && parse_unsigned(name.substr(m + 1), mantissa) &&
-              exponent < 100 && mantissa < 100;
+              parse_unsigned(name.substr(1, m - 1), exponent) &&
+              parse_unsigned(name.substr(m + 1), mantissa) && exponent < 100 && mantissa < 100;
   // One spelling for one format: no leading zeros.
   if (!read || fmt::format("e{}m{}", exponent, mantissa) != name) return std::nullopt;
   return FloatShape{static_cast<int>(exponent), static_cast<int>(mantissa)};
@@ -182,14 +182,16 @@ std::vector<std::string> known_names() {
   return names;
 }
 
-BlockFormat generic_format(std::string_view text, std::string_view name, const FloatShape& shape, FloatKind kind) {
+BlockFormat generic_format(std::string_view text, std::string_view name, const FloatShape& shape,
+                           FloatKind kind) {
   if (shape.exponent_bits < 2 || shape.exponent_bits > 8 || shape.mantissa_bits > 22) {
     throw UsageError("format '{}': {} is none of e2m0 to e8m22{}", printable(text), printable(name),
                      shape.exponent_bits < 2 ? "; for equally spaced values use int2 to int16" : "");
   }
   if (shape.exponent_bits == 8 && (kind == FloatKind::fn || kind == FloatKind::finite)) {
     throw UsageError(
-        "format '{}': eight exponent bits of kind {} reach beyond F32, in which values are kept; wanted ieee or fnuz",
+        "format '{}': eight exponent bits of kind {} reach beyond F32, in which values are kept; wanted ieee "
+        "or fnuz",
         printable(text), name_of(kind));
   }
   FloatGrid grid = float_grid(shape.exponent_bits, shape.mantissa_bits, kind);
@@ -199,7 +201,8 @@ BlockFormat generic_format(std::string_view text, std::string_view name, const F
 // What stands before the first parameter that is not a kind: a catalog entry, or a generic float.
 Format base_format(std::string_view text, const std::string& name, std::optional<FloatKind> kind) {
   const std::vector<CatalogEntry>& entries = catalog();
-  auto entry = std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == name; });
+  auto entry =
+      std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) { return e.name == name; });
   std::optional<FloatShape> shape = shape_of(name);
   if (shape && kind) {
     BlockFormat block = generic_format(text, name, *shape, *kind);
@@ -209,14 +212,16 @@ Format base_format(std::string_view text, const std::string& name, std::optional
   }
   if (entry != entries.end()) return entry->format;
   if (shape) {
-    throw UsageError("format '{}': of which kind? Give {}:KIND with {}", printable(text), printable(name), kKindWords);
+    throw UsageError("format '{}': of which kind? Give {}:KIND with {}", printable(text), printable(name),
+                     kKindWords);
   }
-  throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text), printable(name),
-                   did_you_mean(name, known_names()));
+  throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text),
+                   printable(name), did_you_mean(name, known_names()));
 }
 
 // Takes a kind out of the parameters; at most one may be there.
-std::optional<FloatKind> take_kind(std::string_view text, const std::string& name, std::vector<std::string>& parts) {
+std::optional<FloatKind> take_kind(std::string_view text, const std::string& name,
+                                   std::vector<std::string>& parts) {
   std::optional<FloatKind> kind;
   for (size_t i = 1; i < parts.size();) {
     std::optional<FloatKind> word = kind_of(parts[i]);
@@ -262,17 +267,19 @@ const Parameter& apply_parameter(std::string_view text, std::string_view word, B
     }
     if (parameter.takes_group) accepted.emplace_back("group=N");
   }
-  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text), printable(word),
-                   join(accepted, ", "), did_you_mean(word, accepted));
+  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text),
+                   printable(word), join(accepted, ", "), did_you_mean(word, accepted));
 }
 
 // What only the whole format shows: a scale type or an overflow rule without what they are about.
-void check_combination(std::string_view text, const BlockFormat& format, const std::vector<const Parameter*>& given) {
+void check_combination(std::string_view text, const BlockFormat& format,
+                       const std::vector<const Parameter*>& given) {
   auto has = [&](std::string_view name) {
     return std::any_of(given.begin(), given.end(), [&](const Parameter* p) { return p->name == name; });
   };
   if (has("scale type") && !format.has_scale()) {
-    throw UsageError("format '{}': it has no scale to store; give :tensor, :row or :group=N as well", printable(text));
+    throw UsageError("format '{}': it has no scale to store; give :tensor, :row or :group=N as well",
+                     printable(text));
   }
   if (!is_float(format) || format.overflow != Overflow::infinite) return;
   if (format.has_scale() && has("overflow")) {
@@ -324,12 +331,14 @@ std::vector<ParameterHelp> parameters_of(const Format& format) {
   std::vector<ParameterHelp> help;
   const auto* grid = std::get_if<FloatGrid>(&defaults.grid);
   if (grid != nullptr && shape_of(base_name(defaults).substr(0, base_name(defaults).find(':')))) {
-    help.push_back({":ieee|fn|fnuz|finite", fmt::format("what the top codes mean (here {})", name_of(grid->kind))});
+    help.push_back(
+        {":ieee|fn|fnuz|finite", fmt::format("what the top codes mean (here {})", name_of(grid->kind))});
   }
   for (const Parameter& parameter : kParameters) {
     if (!parameter.applies(defaults)) continue;
     // A finite grid has nowhere to go: of the words for overflow it takes the default alone.
-    bool only_saturates = parameter.words.data() == kOverflows && float_of(defaults).kind == FloatKind::finite;
+    bool only_saturates =
+        parameter.words.data() == kOverflows && float_of(defaults).kind == FloatKind::finite;
     if (only_saturates) continue;
     std::vector<std::string> words;
     for (const Word& word : parameter.words) words.emplace_back(word.word);
@@ -342,7 +351,8 @@ std::vector<ParameterHelp> parameters_of(const Format& format) {
     bool extent = parameter.takes_group;
     std::string set = extent && !defaults.has_scale() ? "none" : word_in(parameter, defaults);
     if (equals != std::string::npos && !parameter.takes_group) set = set.substr(equals + 1);
-    help.push_back({fmt::format(":{}", join(words, "|")), fmt::format("{} (default {})", parameter.meaning, set)});
+    help.push_back(
+        {fmt::format(":{}", join(words, "|")), fmt::format("{} (default {})", parameter.meaning, set)});
   }
   return help;
 }

@@ -62,6 +62,14 @@ FQ_INLINE Rounded round_whole(float number, uint32_t word) {
   return {below + random_step(1.0f, (number - below) * 0x1p31f, word), nearest};
 }
 
+// `restored`, unless the nearest code's value is the value itself but for the rounding of scale and product: two units in
+// the last place. Its quotient may then lie just below a code, and rtz would take off a whole step: amax x (1 / (amax /
+// 7)) is 6.9999995 for some amax.
+FQ_INLINE float unless_restored(float nearest, float value, float restored) {
+  const uint32_t apart = bits_of(nearest) - bits_of(value) + 2;
+  return choose(apart <= 4, nearest, restored);
+}
+
 // A grid as rounding sees it; exponents are F32 patterns without sign and mantissa.
 struct GridSteps {
   uint32_t mantissa;         // mantissa bits, where the exponent field stands: bits << 23

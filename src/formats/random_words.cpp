@@ -72,8 +72,8 @@ uint64_t random_key(uint64_t seed, std::span<const char> name) {
   uint64_t block = 0;
   size_t filled = 0;
   auto absorb = [&] {
-    Pair pair = threefry(static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32), static_cast<uint32_t>(block),
-                         static_cast<uint32_t>(block >> 32));
+    Pair pair = threefry(static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32),
+                         static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32));
     key = pair.a | (uint64_t{pair.b} << 32);
     block = 0;
     filled = 0;

@@ -24,7 +24,8 @@ struct TensorContext {
 //   NaN      stays NaN; Inf becomes the outermost code of its sign, so 0 where all finite values are 0
 //   largest  a restored value beyond F32 (at most one code above amax) becomes the largest F32
 //   scale    rounded to scale_type first; one beyond F16's range becomes 65504, one that vanishes gives zeros
-//   rtz, sr  a value that a code restores exactly stays, though its quotient may not be a whole number in F32
+//   rtz, sr  a value that lies within two units in the last place of what a code restores takes that code: in F32 its
+//            quotient may lie just below the code, and amax would lose a whole step
 void round_with_range(const BlockFormat& format, const ScaleRange& range, const TensorContext& context,
                       std::span<float> values);
 

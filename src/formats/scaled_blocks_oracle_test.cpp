@@ -177,8 +177,11 @@ std::vector<float> restored_by_definition(const BlockFormat& format, std::span<c
       return std::holds_alternative<FloatGrid>(format.grid) ? result : result + 0.0f;
     };
     float nearest = restored_under(Rounding::rne);
-    found.push_back(format.rounding == Rounding::rtz && nearest == value ? nearest
-                                                                         : restored_under(format.rounding));
+    // Two units in the last place: next to a code rtz takes that code.
+    const float unit = std::nextafter(std::fabs(value), INFINITY) - std::fabs(value);
+    const bool at_code =
+        std::fabs(static_cast<long double>(nearest) - value) <= 2 * static_cast<long double>(unit);
+    found.push_back(format.rounding == Rounding::rtz && at_code ? nearest : restored_under(format.rounding));
   }
   return found;
 }

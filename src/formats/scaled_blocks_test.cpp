@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "formats/testing.h"
 
 namespace fakequant {
@@ -192,6 +194,25 @@ TEST(ScaledBlocksOfEveryFamily, AllZerosGiveZerosAndANanStaysWhereItIs) {
       }
     }
   }
+}
+
+TEST(ScaledBlocks, TruncationLeavesTheLargestMagnitudeAtItsCode) {
+  std::mt19937 random(12);
+  std::uniform_real_distribution<float> uniform(1.0f, 2.0f);
+  size_t below = 0;  // quotients of amax that F32 puts below the code
+  for (int i = 0; i < 2000; ++i) {
+    const float amax = uniform(random);
+    const float scale = amax / 7;
+    below += amax * (1 / scale) < 7 ? 1 : 0;
+    for (const char* name :
+         {"int4:rtz", "int4:full:rtz", "e2m1:row:rtz", "e4m3:row:rtz", "int8:rtz", "nf4:row:rtz"}) {
+      const float found = restored(name, 2, {amax, 0.0f})[0];
+      const float lost =
+          std::string(name) == "int4:full:rtz" ? amax / 7.5f * 0.5f : 0;  // its largest code is 7
+      EXPECT_NEAR(found, amax - lost, amax * 0x1p-22f) << name;
+    }
+  }
+  EXPECT_GT(below, 100u);
 }
 
 TEST(ScaledBlocksOfEveryFamily, NanStaysNanAndInfBecomesTheOutermostCodeOfItsSign) {
