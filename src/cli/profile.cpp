@@ -281,8 +281,9 @@ Json format_json(const ProfileResult& result, const FormatProfile& format) {
     Json cell{{"role", result.profile.roles[i].name}};
     cell.update(cell_json(format.cells[i]));
     cell["left_out"] = Json::array();
-    for (const LeftOut& tensor : format.cells[i].left_out)
+    for (const LeftOut& tensor : format.cells[i].left_out) {
       cell["left_out"].push_back({{"name", result.name_of(tensor.tensor_index)}, {"reason", tensor.reason}});
+    }
     entry["cells"].push_back(std::move(cell));
   }
   return entry;

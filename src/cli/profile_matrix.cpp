@@ -79,6 +79,7 @@ std::string table_text(const Layout& layout, const std::vector<size_t>& columns,
   if (two_lines) table.add(second);
   for (const auto& row : layout.rows) {
     std::vector<std::string> cells;
+    cells.reserve(columns.size());
     for (size_t c : columns) cells.push_back(row[c]);
     table.add(std::move(cells));
   }

@@ -122,6 +122,7 @@ std::string types_left(const QuantizeJob& job) {
     ++known->second;
   }
   std::vector<std::string> parts;
+  parts.reserve(counts.size());
   for (auto [type, count] : counts) parts.push_back(fmt::format("{} {}", count, name_of(type)));
   return join(parts, ", ");
 }
