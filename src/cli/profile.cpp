@@ -293,13 +293,16 @@ Json profile_json(const ProfileResult& result) {
   Json json{{"schema_version", kSchemaVersion}, {"file", result.model.path()},
             {"seed", seed_json(result.seed)},   {"roles", Json::array()},
             {"formats", Json::array()},         {"not_measured", Json::array()}};
-  for (const ProfileRole& role : result.profile.roles)
+  for (const ProfileRole& role : result.profile.roles) {
     json["roles"].push_back(
         {{"role", role.name}, {"tensors", role.tensors.size()}, {"weights", role.weights}});
-  for (const FormatProfile& format : result.profile.formats)
+  }
+  for (const FormatProfile& format : result.profile.formats) {
     json["formats"].push_back(format_json(result, format));
-  for (const DroppedFormat& format : result.dropped)
+  }
+  for (const DroppedFormat& format : result.dropped) {
     json["not_measured"].push_back({{"name", format.name}, {"reason", format.reason}});
+  }
   return json;
 }
 
