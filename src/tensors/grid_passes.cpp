@@ -56,6 +56,27 @@ bool every_block(std::span<const float> values, size_t block, const BlockHolds& 
   return true;
 }
 
+// So few F32 numbers are left that scales_in() gives all of them.
+bool is_narrow(const ScaleInterval& interval) {
+  return interval.high - interval.low <= 0x1p-22 * interval.low;
+}
+
+// What every piece leaves of the scales `start`.
+ScaleInterval allowed_by_all(const Subject& subject, const CodeLevels& levels,
+                             const ProductRounding& rounding, const ScaleInterval& start,
+                             std::span<const Piece> pieces) {
+  std::vector<ScaleInterval> parts(pieces.size(), start);
+  std::atomic<bool> possible = true;
+  for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
+    if (!possible) return;
+    parts[index] = scales_for(levels, rounding, start, read_piece(subject.view, pieces[index], scratch));
+    if (!parts[index].possible()) possible = false;
+  });
+  ScaleInterval interval = start;
+  for (const ScaleInterval& part : parts) interval.cut(part);
+  return interval;
+}
+
 // One scale for the whole tensor: the scales that every piece allows, then `restored` with each of the few
 // that remain.
 bool tensor_scale_holds(const Subject& subject, const CodeLevels& levels, const ProductRounding& rounding,
@@ -65,16 +86,8 @@ bool tensor_scale_holds(const Subject& subject, const CodeLevels& levels, const 
     const ScaleInterval start =
         scales_for(levels, rounding, scales_between(rounding, subject.extreme, level), subject.probe.values);
     if (!start.possible()) continue;
-    std::vector<ScaleInterval> parts(pieces.size());
-    std::atomic<bool> possible = true;
-    for_each_piece(pieces, [&](size_t index, Scratch& scratch) {
-      if (!possible) return;
-      parts[index] = scales_for(levels, rounding, start, read_piece(subject.view, pieces[index], scratch));
-      if (!parts[index].possible()) possible = false;
-    });
-    if (!possible) continue;
-    ScaleInterval interval = start;
-    for (const ScaleInterval& part : parts) interval.cut(part);
+    const ScaleInterval interval =
+        is_narrow(start) ? start : allowed_by_all(subject, levels, rounding, start, pieces);
     if (!interval.possible()) continue;
     for (float scale : scales_in(interval, kF32)) {
       Scratch scratch;

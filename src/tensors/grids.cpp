@@ -48,7 +48,8 @@ bool makes_superfluous(const Candidate& found, const Candidate& other) {
   if (found.levels == nullptr || other.levels == nullptr) return false;
   if (other.kind == Candidate::Kind::ggml && found.kind != Candidate::Kind::ggml) return false;
   if (!found.extent.covers(other.extent) || found.code_bits > other.code_bits) return false;
-  if (other.kind == Candidate::Kind::standard) return found.code_bits < other.code_bits;
+  if (other.kind == Candidate::Kind::standard && found.kind != Candidate::Kind::standard)
+    return found.code_bits < other.code_bits;
   return found.finding.bits_per_weight < other.finding.bits_per_weight || found.levels->within(*other.levels);
 }
 

@@ -40,7 +40,7 @@ struct GridFinding {
 // value may be of, then every value is computed again and compared, so there is no false positive. -0 counts
 // as 0. Rows shorter than 16 or longer than 2^20 values have no scale per row to speak of. A finding of our
 // own formats is left out when another has no more bits per code, scales that are shared as widely or more,
-// and is either cheaper or part of it; MX formats and NVFP4 only when the other has fewer bits per code; q5_0
+// and is either cheaper or part of it; MX formats and NVFP4 only for each other or fewer bits per code; q5_0
 // and q8_0 only for q4_0 and q5_0, other ggml types never. A tensor of one value, or with NaN or Inf, gives
 // nothing. The first row that is not zeros decides most tensors.
 std::vector<GridFinding> exact_grids(const TensorView& view, const ValueFacts& facts);
