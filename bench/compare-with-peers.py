@@ -111,7 +111,7 @@ def rows(places):
     for number_format, limit in (("q8_0", 2), ("q4_0", 2), ("q4_k", 1.15), ("q6_k", 1.15)):
         yield Row(f"whole-{number_format}", f"F16 model to {number_format} : llama-quantize --pure",
                   rewrite(places.f16, matrices, number_format), llama_quantize(number_format), limit)
-    for number_format in ("int4", "bf16"):
+    for number_format in ("int4", "bf16", "e4m3", "mxfp4", "nvfp4", "nf4"):
         yield Row(f"whole-{number_format}", f"F16 model to {number_format}, --no-sync : cp",
                   rewrite(places.f16, matrices, number_format), copy(places.f16), 2)
         yield Row(f"whole-{number_format}-sync", f"F16 model to {number_format} : cp + sync",

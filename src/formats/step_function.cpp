@@ -6,8 +6,9 @@
 #include "formats/kernel.h"
 
 // With AVX-512 a table of 16 floats is one register, and a binary search in it four permutations: half the time of
-// comparing with every threshold, which is what compilers find by themselves (bench/formats_bench, nf4).
-#if defined(__x86_64__) && defined(__linux__)
+// comparing with every threshold, which is what compilers find by themselves (bench/formats_bench, nf4). Instrumented
+// builds test that way, as machines without AVX-512 take it.
+#if defined(__x86_64__) && defined(__linux__) && !defined(FAKEQUANT_SANITIZED)
 #define FQ_STEP_TABLES 1
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // within the header, of GCC 12
