@@ -215,6 +215,10 @@ Format base_format(std::string_view text, const std::string& name, std::optional
     throw UsageError("format '{}': of which kind? Give {}:KIND with {}", printable(text), printable(name),
                      kKindWords);
   }
+  if (name == lower(generic_float_entry().name)) {
+    throw UsageError("format '{}': which numbers of bits, and which kind? For example {}", printable(text),
+                     generic_float_entry().format.name);
+  }
   throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text),
                    printable(name), did_you_mean(name, known_names()));
 }
