@@ -80,7 +80,7 @@ class Memory(ProgramTest):
         self.measure("inspect", self.giant)
 
     def test_inspect_with_grids(self):
-        self.measure("inspect", self.matrices, "--grids", "--tensors", "blk.0.*,blk.1.*,blk.2.*,blk.3.*")
+        self.measure("inspect", self.matrices, "--grids")
 
     def test_a_copy_of_matrices_and_its_comparison(self):
         output = self.quantize(self.matrices, "--format", "int4:group=32")
@@ -101,7 +101,7 @@ class Memory(ProgramTest):
 
     def test_threads_are_as_many_as_asked_for(self):
         for threads in (1, 16):
-            found = self.measure("inspect", self.matrices, "--grids", "--tensors", "blk.0.*,blk.1.*", "-t", threads)
+            found = self.measure("inspect", self.matrices, "--grids", "-t", threads)
             self.assertEqual(found, threads)
         self.quantize(self.matrices, "--format", "int4:group=32", "-t", "16")
 
