@@ -126,8 +126,7 @@ void ExactQuantizedTypes::add(std::span<const float> values, std::vector<std::by
       encode(candidate->type, row_length, values, {}, bytes);
       decode(candidate->type, bytes, restored);
     }
-    if (!storable || std::memcmp(values.data(), restored.data(), values.size_bytes()) != 0)
-      candidate->holds = false;
+    if (!storable || !std::equal(values.begin(), values.end(), restored.begin())) candidate->holds = false;
   }
 }
 

@@ -24,9 +24,9 @@ bool may_narrow(const TensorInfo& info);
 // llama.cpp's kernels run it fast.
 std::optional<TensorType> exact_half_type(const PrecisionNeeds& needs);
 
-// Finds the quantized storage types that give values back bit for bit after ggml's own quantizer, without
-// importance: all that llama.cpp runs as weights but iq1, iq2 and iq3, whose search is too slow to try. -0
-// and 0 are two values, and few of these types have -0.
+// Finds the quantized storage types that give values back exactly after ggml's own quantizer, without
+// importance: all that llama.cpp runs as weights but iq1, iq2 and iq3, whose search is too slow to try. By
+// value: few of these types have a -0, and 0 in its place changes no product.
 //
 // Feed it every piece of a tensor, one row first: what fails once is not tried again, so that tensors on no
 // grid cost one row. Pieces may be added in parallel.

@@ -73,11 +73,14 @@ TEST_P(StoreNarrow, TakesTheSmallestExactType) {
 
 using enum TensorType;
 constexpr Case kCases[] = {
-    {"q4_0", F16, Q4_0},        {"q4_0", F32, Q4_0},  {"q5_0", BF16, Q5_0},
-    {"q8_0", F16, Q8_0},        {"q4_0", Q8_0, Q4_0}, {"mxfp4_ggml", F16, MXFP4},
-    {"mxfp4_ggml", F32, MXFP4}, {"f32", F16, F16},  // random weights
-    {"f32", F32, F32},          {"f16", F32, F16},    {"bf16:rtz", F16, F16},
-    {"int8:row", F32, F32},  // no storage type has a scale per row
+    {"q4_0", F16, Q4_0},        {"q4_0", F32, Q4_0},
+    {"q5_0", BF16, Q5_0},       {"q8_0", F16, Q8_0},
+    {"q4_0", Q8_0, Q4_0},       {"mxfp4", F16, MXFP4},
+    {"mxfp4", F32, MXFP4},      {"mxfp4:scale=rceil", F16, MXFP4},
+    {"mxfp4_ggml", F16, MXFP4}, {"mxfp4_ggml", F32, MXFP4},
+    {"f32", F16, F16},  // random weights
+    {"f32", F32, F32},          {"f16", F32, F16},
+    {"bf16:rtz", F16, F16},     {"int8:row", F32, F32},  // no storage type has a scale per row
     {"f32", Q4_0, Q4_0},
 };
 INSTANTIATE_TEST_SUITE_P(Formats, StoreNarrow, testing::ValuesIn(kCases), [](const auto& row) {
@@ -118,8 +121,8 @@ TEST(StoreNarrowOf, LongRowsAreCutWhereBlocksEnd) {
   EXPECT_EQ(narrowed("int2:group=24", F16, {kAwkward, 2}, std::vector<float>(kAwkward * 2, 0.5f)), F16);
 }
 
-// Signs of zero are values to `compare`. A block of q4_0 has one zero, of the sign of its scale.
-TEST(StoreNarrowOf, TheSignOfZeroIsNotGivenUp) {
+// MXFP4 of ggml has no -0; a block of q4_0 has one zero, of the sign of its scale.
+TEST(StoreNarrowOf, TheSignOfZeroIsGivenUp) {
   TestFolder folder;
   GgufBuilder builder;
   add_values(builder, "blk.0.ffn_down.weight", F32, {256, 4}, normal_values(1024, 3));
@@ -129,7 +132,7 @@ TEST(StoreNarrowOf, TheSignOfZeroIsNotGivenUp) {
   ASSERT_NE(zero, values.end());
   EXPECT_EQ(narrowed("f32", F32, {256, 4}, values), Q4_0);
   *zero = std::signbit(*zero) ? 0.0f : -0.0f;
-  EXPECT_EQ(narrowed("f32", F32, {256, 4}, values), F32);
+  EXPECT_EQ(narrowed("f32", F32, {256, 4}, values), Q4_0);
 }
 
 }  // namespace
