@@ -192,8 +192,9 @@ void print_summary(const Model& model, const Options& options, const std::vector
                some_of(names));
   }
   if (narrow_count > 0) {
-    fmt::print("A lossless narrowing of {} {} saves {}:\n  {}\n", narrow_count,
+    fmt::print("A lossless narrowing of {} {} saves {}{}:\n  {}\n", narrow_count,
                narrow_count == 1 ? "matrix" : "matrices", format_bytes(saved),
+               options.grids ? "" : " with F16 and BF16 alone (--grids tries quantized types too)",
                narrow_command(model, selection));
   } else {
     fmt::print("A lossless narrowing (--store narrow) would save nothing: no {}{} fits {}.\n",
