@@ -14,7 +14,7 @@ using namespace kernel;
 // What a grid puts in place of the values it lacks, as F32 magnitudes.
 struct GridConstants {
   GridSteps steps;
-  uint32_t highest_exponent;     // one above the largest value's, where everything overflows; F32 pattern
+  uint32_t overflow_begin;       // a power of two beyond the largest value
   uint32_t max;                  // largest value
   uint32_t overflowed;           // for a finite value beyond it
   uint32_t infinite;             // for Inf
@@ -27,7 +27,7 @@ GridConstants constants_of(const FloatGrid& grid, Rounding rounding, Overflow ov
                     : grid.has_infinity()                                            ? kInfinity
                                                                                      : kInfinity | kQuiet;
   return {.steps = steps_of(grid),
-          .highest_exponent = static_cast<uint32_t>(std::min(grid.max_exponent() + 128, 254)) << 23,
+          .overflow_begin = static_cast<uint32_t>(std::min(grid.max_exponent() + 128, 254)) << 23,
           .max = max,
           .overflowed = rounding == Rounding::rtz ? max : beyond,
           .infinite = beyond,
@@ -77,10 +77,9 @@ template <Rounding rounding, bool no_mantissa>
 FQ_INLINE void round_narrow(const GridConstants& c, float* values, const uint32_t* words, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     uint32_t original = bits_of(values[i]);
-    uint32_t magnitude = original & kMagnitude;
-    uint32_t exponent = magnitude & kInfinity;
-    exponent = std::max(exponent, c.steps.lowest_exponent);
-    exponent = std::min(exponent, c.highest_exponent);
+    // All that overflows is one number: beyond 2^23 steps there would be nothing to round.
+    const uint32_t magnitude = std::min(original & kMagnitude, c.overflow_begin);
+    const uint32_t exponent = std::max(magnitude & kInfinity, c.steps.lowest_exponent);
     uint32_t word = rounding == Rounding::sr ? words[i] : 0;
     const float rounded = round_magnitude<rounding, no_mantissa>(c.steps, magnitude, exponent, word).value;
     values[i] = finish(c, original, bits_of(rounded));
