@@ -71,7 +71,7 @@ BlockFormat regrouped(BlockFormat block, int64_t row_length) {
   int64_t group = nearest_group(row_length, block.group_values);
   block.extent = group >= kShortestGroup ? ScaleExtent::group : ScaleExtent::row;
   block.group_values = group >= kShortestGroup ? group : 0;
-  if (block.scale_type == ScaleType::e8m0 || block.scale_type == ScaleType::e4m3_tensor) {
+  if (block.has_standard_scale()) {
     block.scale_type = ScaleType::f32;
     block.scale_rule = ScaleRule::floor;
   }

@@ -55,6 +55,10 @@ struct BlockFormat {
   bool operator==(const BlockFormat&) const = default;
 
   bool has_scale() const { return extent != ScaleExtent::none; }
+  // MX and NVFP4: block and kind of scale belong to the format, and no parameter changes them.
+  bool has_standard_scale() const {
+    return scale_type == ScaleType::e8m0 || scale_type == ScaleType::e4m3_tensor;
+  }
   // Whether rounding a value takes the range of the whole tensor, not of its own block alone.
   bool needs_tensor_range() const {
     return extent == ScaleExtent::tensor || scale_type == ScaleType::e4m3_tensor;

@@ -201,18 +201,19 @@ bool is_affine(const BlockFormat& format) {
 
 }  // namespace
 
-void find_block_scales(const BlockFormat& format, float tensor_amax, const float* values, size_t block,
-                       size_t count, BlockScales& scales) {
+void find_block_scales(const BlockFormat& format, float tensor_amax, std::span<const float> values,
+                       size_t block, BlockScales& scales) {
+  const size_t count = values.size() / block;
   Ranges ranges;
   if (format.scale_type == ScaleType::e8m0) {
-    block_amax_or_special(values, block, {ranges.amax, count});
+    block_amax_or_special(values.data(), block, {ranges.amax, count});
     find_powers(power_rule(format), ranges.amax, scales, count);
     return;
   }
   if (is_affine(format)) {
-    block_bounds(values, block, {ranges.min, count}, {ranges.max, count});
+    block_bounds(values.data(), block, {ranges.min, count}, {ranges.max, count});
   } else {
-    block_amax(values, block, {ranges.amax, count});
+    block_amax(values.data(), block, {ranges.amax, count});
   }
   if (format.scale_type == ScaleType::e4m3_tensor) {
     find_two_level_scales(tensor_amax, ranges.amax, scales, count);

@@ -2,6 +2,7 @@
 // Finds the scales of blocks. Internal to formats: nothing here is for other folders.
 
 #include <cstddef>
+#include <span>
 
 #include "base/simd.h"
 #include "formats/block_format.h"
@@ -10,7 +11,7 @@
 namespace fakequant {
 
 // The most blocks whose scales are computed together.
-constexpr size_t kBlocksAtOnce = 128;
+inline constexpr size_t kBlocksAtOnce = 128;
 
 // What the values sharing one scale are rounded with.
 struct BlockScale {
@@ -32,10 +33,10 @@ struct BlockScales {
   FQ_INLINE BlockScale at(size_t b) const { return {scale[b], inverse[b], lowest[b], highest[b]}; }
 };
 
-// The scales of `count` consecutive blocks of `block` values, at most kBlocksAtOnce, as round_blocks() describes them.
+// The scales of consecutive blocks of `block` values, at most kBlocksAtOnce of them, as round_blocks() describes them.
 // `tensor_amax` is of the whole tensor, for ScaleType::e4m3_tensor.
-void find_block_scales(const BlockFormat& format, float tensor_amax, const float* values, size_t block,
-                       size_t count, BlockScales& scales);
+void find_block_scales(const BlockFormat& format, float tensor_amax, std::span<const float> values,
+                       size_t block, BlockScales& scales);
 
 // The one scale that `range` gives, as round_with_range() describes it.
 void find_shared_scale(const BlockFormat& format, const ScaleRange& range, BlockScales& scales);

@@ -303,9 +303,7 @@ Overflow default_overflow(const FloatGrid& grid) {
 }
 
 std::string catalog_name(const BlockFormat& format) {
-  bool own_scale = format.scale_type == ScaleType::e8m0 || format.scale_type == ScaleType::e4m3_tensor ||
-                   std::holds_alternative<LevelGrid>(format.grid);
-  if (own_scale) {
+  if (format.has_standard_scale() || std::holds_alternative<LevelGrid>(format.grid)) {
     for (const BlockRow& row : kBlocks) {
       if (same_scaling(row.format, format)) return row.name;
     }

@@ -22,9 +22,6 @@ bool is_float(const BlockFormat& format) {
 bool is_integer(const BlockFormat& format) {
   return std::holds_alternative<IntegerGrid>(format.grid);
 }
-bool has_own_scale(const BlockFormat& format) {
-  return format.scale_type == ScaleType::e8m0 || format.scale_type == ScaleType::e4m3_tensor;
-}
 const FloatGrid& float_of(const BlockFormat& format) {
   return std::get<FloatGrid>(format.grid);
 }
@@ -112,7 +109,7 @@ bool always(const BlockFormat&) {
 }
 
 bool takes_extent(const BlockFormat& f) {
-  if (has_own_scale(f)) return false;
+  if (f.has_standard_scale()) return false;
   return !is_float(f) || float_of(f).exponent_bits <= kMostScaledExponentBits;
 }
 
@@ -120,7 +117,7 @@ constexpr Parameter kParameters[] = {
     {"scale extent", kExtents, true, "which values share a scale", takes_extent,
      [](const BlockFormat& f) { return f.has_scale(); }},
     {"scheme", kSchemes, false, "codes -Q..Q, -Q-1..Q, or with a zero point",
-     [](const BlockFormat& f) { return is_integer(f) && !has_own_scale(f); }, always},
+     [](const BlockFormat& f) { return is_integer(f) && !f.has_standard_scale(); }, always},
     {"scale rule", kScaleRules, false, "how the power of two is chosen",
      [](const BlockFormat& f) { return f.scale_type == ScaleType::e8m0; }, always},
     {"rounding", kRoundings, false,
@@ -128,7 +125,7 @@ constexpr Parameter kParameters[] = {
     {"scale type", kScaleTypes, false, "how the scale is stored", takes_extent,
      [](const BlockFormat& f) { return f.scale_type != ScaleType::f32; }},
     {"overflow", kOverflows, false, "what overflows becomes the largest value, or Inf (NaN in e4m3 and fnuz)",
-     [](const BlockFormat& f) { return is_float(f) && !has_own_scale(f); },
+     [](const BlockFormat& f) { return is_float(f) && !f.has_standard_scale(); },
      [](const BlockFormat& f) { return !f.has_scale() && f.overflow != default_overflow(float_of(f)); }},
 };
 
@@ -330,7 +327,7 @@ std::vector<ParameterHelp> parameters_of(const Format& format) {
   auto defaults = std::get<BlockFormat>(entry_of(format).format.kind);
   if (const auto* unnamed = std::get_if<FloatGrid>(&std::get<BlockFormat>(format.kind).grid)) {
     defaults.grid = *unnamed;
-    if (!has_own_scale(defaults)) defaults.overflow = default_overflow(*unnamed);
+    if (!defaults.has_standard_scale()) defaults.overflow = default_overflow(*unnamed);
   }
   std::vector<ParameterHelp> help;
   const auto* grid = std::get_if<FloatGrid>(&defaults.grid);

@@ -200,32 +200,34 @@ void round_elements(const BlockFormat& format, const Blocks& blocks) {
   round_integers(format.rounding, blocks);
 }
 
-// Rounds some blocks, at most kBlocksAtOnce, whose scales are known; `first_value` is the index of the first in the
-// tensor.
-void round_with_scales(const BlockFormat& format, const BlockScales& scales, size_t count, size_t length,
-                       const TensorContext& context, uint64_t first_value, float* values) {
-  if (format.rounding != Rounding::sr)
-    return round_elements(format, {scales, 0, count, length, values, nullptr, count * length});
+// Rounds blocks whose scales are known and whose words are not; `first_value` is the index of the first in the tensor.
+void round_with_scales(const BlockFormat& format, uint64_t random_key, uint64_t first_value,
+                       const Blocks& blocks) {
+  if (format.rounding != Rounding::sr) return round_elements(format, blocks);
   constexpr size_t kWords = 4096;
   uint32_t words[kWords];
-  for_each_part(
-      {scales, 0, count, length, values, nullptr, count * length}, kWords, [&](Blocks part, size_t offset) {
-        fill_random_words(context.random_key, first_value + offset, {words, part.count * part.length});
-        part.words = words;
-        round_elements(format, part);
-      });
+  for_each_part(blocks, kWords, [&](Blocks part, size_t offset) {
+    fill_random_words(random_key, first_value + offset, {words, part.count * part.length});
+    part.words = words;
+    round_elements(format, part);
+  });
+}
+
+// Consecutive blocks that begin at `values`, the first with the first of the scales.
+Blocks blocks_at(float* values, const BlockScales& scales, size_t count, size_t length) {
+  return {scales, 0, count, length, values, nullptr, count * length};
 }
 
 }  // namespace
 
 void round_with_range(const BlockFormat& format, const ScaleRange& range, const TensorContext& context,
                       std::span<float> values) {
-  FQ_CHECK(format.has_scale() && format.scale_type != ScaleType::e8m0 &&
-           format.scale_type != ScaleType::e4m3_tensor);
+  FQ_CHECK(format.has_scale() && !format.has_standard_scale());
   if (values.empty()) return;
   BlockScales scales;
   find_shared_scale(format, range, scales);
-  round_with_scales(format, scales, 1, values.size(), context, context.first_value, values.data());
+  round_with_scales(format, context.random_key, context.first_value,
+                    blocks_at(values.data(), scales, 1, values.size()));
 }
 
 // Blocks are handled some at a time, so that values stay in the nearest cache between the search for scales and the
@@ -239,9 +241,10 @@ void round_blocks(const BlockFormat& format, size_t block, const TensorContext& 
   BlockScales scales;
   for (size_t first = 0; first < block_count; first += at_once) {
     size_t count = std::min(at_once, block_count - first);
-    float* begin = values.data() + first * block;
-    find_block_scales(format, context.range.amax, begin, block, count, scales);
-    round_with_scales(format, scales, count, block, context, context.first_value + first * block, begin);
+    std::span<float> some = values.subspan(first * block, count * block);
+    find_block_scales(format, context.range.amax, some, block, scales);
+    round_with_scales(format, context.random_key, context.first_value + first * block,
+                      blocks_at(some.data(), scales, count, block));
   }
 }
 

@@ -46,8 +46,6 @@ bool every_piece(const Subject& subject, std::span<const Piece> pieces, const Ho
   return all;
 }
 
-using BlockHolds = std::function<bool(std::span<const float>, std::vector<float>&)>;
-
 bool every_block(std::span<const float> values, size_t block, const BlockHolds& holds,
                  std::vector<float>& scratch) {
   for (size_t first = 0; first < values.size(); first += block) {

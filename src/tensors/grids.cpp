@@ -96,14 +96,12 @@ class CandidateList {
   void add(const BlockFormat& format, const std::string& name, const std::string& codes,
            const std::string& scales, const Extent& extent, std::shared_ptr<const CodeLevels> levels,
            std::function<bool(const Subject&)> holds) {
-    const bool own_scale =
-        format.scale_type == ScaleType::e8m0 || format.scale_type == ScaleType::e4m3_tensor;
     const double bits = stored_bits({name, format}, info_.row_length, info_.value_count).value();
     all_.push_back({{name, codes, scales, bits},
                     extent,
                     code_bits(format.grid),
                     std::move(levels),
-                    own_scale ? Candidate::Kind::standard : Candidate::Kind::scaled,
+                    format.has_standard_scale() ? Candidate::Kind::standard : Candidate::Kind::scaled,
                     std::move(holds)});
   }
 
