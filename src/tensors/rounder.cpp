@@ -72,6 +72,7 @@ void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std
     round_by_ggml(*type, piece, values, bytes);
     return;
   }
+  FQ_CHECK(!needs_ranges() || !ranges_.empty());
   const auto& block = std::get<BlockFormat>(format_.kind);
   TensorContext context{.range = {},
                         .random_key = random_key_,

@@ -24,7 +24,7 @@ class Rounder {
   // The pieces in which this format can be applied to the tensor.
   const std::vector<Piece>& pieces() const { return pieces_; }
 
-  // True when a scale takes more than the values of a piece: then learn_ranges() must run before round().
+  // True when a scale takes more than the values of a piece: then learn_ranges() must run before round() (checked).
   bool needs_ranges() const;
   void learn_ranges(const TensorView& view);
 
