@@ -237,34 +237,6 @@ CodeRange code_range(const BlockFormat& format) {
   FQ_CHECK(!"an integer scheme without a range");
 }
 
-std::string kind_word(FloatKind kind) {
-  switch (kind) {
-    case FloatKind::ieee:
-      return "ieee";
-    case FloatKind::fn:
-      return "fn";
-    case FloatKind::fnuz:
-      return "fnuz";
-    case FloatKind::finite:
-      return "finite";
-  }
-  FQ_CHECK(!"a kind without a name");
-}
-
-std::string rounding_word(Rounding rounding) {
-  switch (rounding) {
-    case Rounding::rne:
-      return "rne";
-    case Rounding::rtz:
-      return "rtz";
-    case Rounding::rna:
-      return "rna";
-    case Rounding::sr:
-      return "sr";
-  }
-  FQ_CHECK(!"a rounding without a name");
-}
-
 std::string rounding_text(const BlockFormat& format) {
   // Levels have no even ones.
   bool levels = std::holds_alternative<LevelGrid>(format.grid);
@@ -277,8 +249,7 @@ std::string rounding_text(const BlockFormat& format) {
       return "to nearest, ties away from zero";
     case Rounding::sr:
       return "stochastic: to a neighbour at random, the nearer the likelier, so that the mean is the value; "
-             "decided by "
-             "--seed, the tensor's name and the value's place in it";
+             "decided by --seed, the tensor's name and the value's place in it";
   }
   FQ_CHECK(!"a rounding without words");
 }

@@ -33,11 +33,7 @@ struct CodeRange {
 };
 CodeRange code_range(const BlockFormat& format);
 
-// "ieee", "fn", "fnuz", "finite".
-std::string kind_word(FloatKind kind);
-
-// "rne", and what it means; of ggml's types and f32 neither.
-std::string rounding_word(Rounding rounding);
+// What its rounding means.
 std::string rounding_text(const BlockFormat& format);
 
 // "f32", "f16", "bf16", "e8m0", "e4m3 x f32".

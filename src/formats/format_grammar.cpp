@@ -141,13 +141,6 @@ constexpr KindWord kKinds[] = {{"ieee", FloatKind::ieee},
 
 constexpr const char* kKindWords = "ieee, fn, fnuz or finite";
 
-const char* name_of(FloatKind kind) {
-  for (const KindWord& word : kKinds) {
-    if (word.kind == kind) return word.word;
-  }
-  FQ_CHECK(!"a kind without a name");
-}
-
 std::optional<FloatKind> kind_of(std::string_view word) {
   for (const KindWord& kind : kKinds) {
     if (word == kind.word) return kind.kind;
@@ -310,6 +303,20 @@ std::string word_in(const Parameter& parameter, const BlockFormat& format) {
 }
 
 }  // namespace
+
+std::string_view name_of(FloatKind kind) {
+  for (const KindWord& word : kKinds) {
+    if (word.kind == kind) return word.word;
+  }
+  FQ_CHECK(!"a kind without a name");
+}
+
+std::string_view name_of(Rounding rounding) {
+  for (const Word& word : kRoundings) {
+    if (word.is_set({.grid = kF32, .rounding = rounding})) return word.word;
+  }
+  FQ_CHECK(!"a rounding without a name");
+}
 
 std::string canonical_name(const BlockFormat& format) {
   std::string name = base_name(format);
