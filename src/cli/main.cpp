@@ -75,7 +75,7 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,
-      "Print more: metadata (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
+      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {

@@ -66,6 +66,11 @@ void Rounder::learn_ranges(const TensorView& view) {
   }
 }
 
+std::optional<TensorType> Rounder::encoded_type() const {
+  const auto* type = std::get_if<TensorType>(&format_.kind);
+  return type != nullptr ? std::optional(*type) : std::nullopt;
+}
+
 void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const {
   if (format_.leaves_values()) return;
   if (const auto* type = std::get_if<TensorType>(&format_.kind)) {

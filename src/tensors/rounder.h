@@ -1,6 +1,7 @@
 #pragma once
 // Any format, our own or ggml's, as one function on rows of one tensor. Knows no files.
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,8 +29,11 @@ class Rounder {
   bool needs_ranges() const;
   void learn_ranges(const TensorView& view);
 
-  // Replaces the values of a piece by their restored values. `bytes` is scratch memory. Pieces may run in
-  // parallel. Throws Error naming the tensor when a ggml type meets NaN or Inf.
+  // The ggml type whose codes round() leaves in `bytes`; nothing for formats of our own.
+  std::optional<TensorType> encoded_type() const;
+
+  // Replaces the values of a piece by their restored values. `bytes` gets the piece as encoded_type(), or is scratch
+  // memory. Pieces may run in parallel. Throws Error naming the tensor when a ggml type meets NaN or Inf.
   void round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
 
  private:
