@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "engine/codec.h"
+#include "formats/catalog.h"
 #include "formats/fake_quantize.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant::cli {
 
@@ -166,6 +168,14 @@ std::optional<double> fixed_bits_per_weight(const Format& format) {
   if (by_shape) return std::nullopt;
   auto length = static_cast<int64_t>(fixed_block(*block));
   return stored_bits(format, length, length).value();
+}
+
+std::string summary_of(const Format& format) {
+  const CatalogEntry& entry = entry_of(format);
+  if (&entry != &generic_float_entry()) return entry.summary;
+  const auto& grid = std::get<FloatGrid>(std::get<BlockFormat>(format.kind).grid);
+  return fmt::format("a float of {} exponent and {} mantissa bits, kind {}", grid.exponent_bits,
+                     grid.mantissa_bits, fakequant::name_of(grid.kind));
 }
 
 std::string bits_text(const Format& format) {

@@ -13,6 +13,9 @@ namespace fakequant::cli {
 // A number as a person writes it: in full where that takes at most twelve characters, else 3.3895e38.
 std::string figure(double value);
 
+// The catalog's line; of a float without a name its own shape.
+std::string summary_of(const Format& format);
+
 // Bits per weight, with what depends on the tensor's shape kept apart: "4.5 + 32 per tensor".
 std::string bits_text(const Format& format);
 // What they are made of: "4 of code + 8 of scale per 16 + 32 of scale per tensor".

@@ -117,7 +117,7 @@ std::string cell_of(const BlockFormat& format, const Code& code, int hex_digits,
 
 void print_page(const Format& format) {
   const CatalogEntry& entry = entry_of(format);
-  print_title(fmt::format("{}: {}", format.name, entry.summary));
+  print_title(fmt::format("{}: {}", format.name, summary_of(format)));
   const auto* block = std::get_if<BlockFormat>(&format.kind);
   if (block != nullptr) {
     print_grid(*block);

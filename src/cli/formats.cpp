@@ -202,7 +202,7 @@ Json json_of(const Format& format) {
   Json result{{"name", entry.name},
               {"full_name", format.name},
               {"family", name_of(entry.family)},
-              {"summary", entry.summary},
+              {"summary", summary_of(format)},
               {"bits_per_weight", bits ? Json(*bits) : Json(nullptr)},
               {"bits", bits_text(format)},
               {"bits_formula", bits_formula(format)},

@@ -209,7 +209,8 @@ void print_summary(const Model& model, const Options& options, const std::vector
   } else {
     fmt::print("A lossless narrowing (--store narrow) would save nothing: no {}{} fits {}.\n",
                options.grids ? "matrix" : "F32 matrix", selection.given() ? " looked at" : "",
-               options.grids ? "a smaller type of llama.cpp, as its quantizers find codes" : "F16 or BF16 (--grids tries quantized types too)");
+               options.grids ? "a smaller type of llama.cpp, as its quantizers find codes"
+                             : "F16 or BF16 (--grids tries quantized types too)");
   }
 }
 
@@ -316,9 +317,12 @@ std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
       "--grids: a finding allows for rounding to the storage type and is checked value by value. Scales\n"
       "  are sought per tensor, row and group, per 128 x 128 tile (e4m3), as powers of two per 32 (MX),\n"
       "  E4M3 per 16 under one F32 (nvfp4), F16 per 32 (q4_0, q5_0, q8_0); other ggml types by quantizing\n"
-      "  again, but iq1, iq2 and iq3 not at all. Findings of our own formats that fewer bits or wider shared\n"
-      "  scales make superfluous are not listed; -v shows all that are. A name may be given to --format, which\n"
-      "  chooses scales by its own rule. Finding nothing does not rule out a K or IQ type: ggml's search may\n"
+      "  again, but iq1, iq2 and iq3 not at all. Findings of our own formats that fewer bits or wider "
+      "shared\n"
+      "  scales make superfluous are not listed; -v shows all that are. A name may be given to --format, "
+      "which\n"
+      "  chooses scales by its own rule. Finding nothing does not rule out a K or IQ type: ggml's search "
+      "may\n"
       "  find other codes for restored values\n\n" +
       role_help());
   return [options, &common] { return run(*options, common); };

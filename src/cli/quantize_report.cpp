@@ -157,8 +157,9 @@ void print_widened(const QuantizeJob& job) {
     if (chosen && bits_per_weight(after) > bits_per_weight(info.type)) names.push_back(printable(info.name));
   }
   if (names.empty()) return;
-  fmt::print("{} stored in a wider type than before, since no smaller one holds the rounded values exactly: {}.\n",
-             names.size() == 1 ? "1 tensor is" : counted(names.size(), "tensor") + " are", some_of(names));
+  fmt::print(
+      "{} stored in a wider type than before, since no smaller one holds the rounded values exactly: {}.\n",
+      names.size() == 1 ? "1 tensor is" : counted(names.size(), "tensor") + " are", some_of(names));
 }
 
 }  // namespace
@@ -214,9 +215,9 @@ void print_unchanged(const QuantizeJob& job, const RewriteResult& result) {
     const Difference& d = tensor.difference;
     bool zeros_alone = d.changed_count > 0 && d.max_abs == 0 && d.nonfinite_changes == 0;
     if (d.changed_count > 0 && !zeros_alone) continue;
-    std::string reason = zeros_alone ? fmt::format("but for -0, which became 0, since {} has none",
-                                                   name_of(tensor.type_after))
-                                     : why_unchanged(job, tensor);
+    std::string reason =
+        zeros_alone ? fmt::format("but for -0, which became 0, since {} has none", name_of(tensor.type_after))
+                    : why_unchanged(job, tensor);
     auto same =
         std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
     if (same == reasons.end()) same = reasons.insert(reasons.end(), {reason, {}});

@@ -25,7 +25,7 @@ struct ProfileCell {
   size_t measured_tensors = 0;
   Difference difference;               // over the measured tensors, rounded values against those of the file
   BitsPerWeight bits{0, 0};            // of the measured tensors in the format
-  BitsPerWeight requested_bits{0, 0};  // of all tensors in the format, rows padded where it does not fit
+  BitsPerWeight requested_bits{0, 0};  // of all tensors in the format, also those it does not fit
   BitsPerWeight achieved_bits{0, 0};   // of the measured tensors in the format, of the others in the file
   std::vector<LeftOut> left_out;       // ascending index
 };
