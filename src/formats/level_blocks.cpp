@@ -34,8 +34,9 @@ constexpr size_t kLevelsAtOnce = 1024;
 
 struct LevelRun {
   float quotients[kLevelsAtOnce];
-  float levels[kLevelsAtOnce];  // the nearest ones, or the lower neighbours
-  float above[kLevelsAtOnce];   // the upper neighbours
+  float levels[kLevelsAtOnce];   // the nearest ones, or the lower neighbours
+  float above[kLevelsAtOnce];    // the upper neighbours
+  float per_gap[kLevelsAtOnce];  // 1 / the distance between them
 };
 
 FQ_VECTORIZED void make_quotients(const Blocks& blocks, float* quotients) {
@@ -52,10 +53,9 @@ FQ_VECTORIZED void make_quotients(const Blocks& blocks, float* quotients) {
 }
 
 template <Rounding rounding>
-FQ_INLINE float choose_level(float quotient, float below, float above, uint32_t word) {
+FQ_INLINE float choose_level(float quotient, float below, float above, float per_gap, uint32_t word) {
   if constexpr (rounding == Rounding::rtz) return choose(quotient < 0.0f && quotient != below, above, below);
-  const float gap = choose(above > below, above - below, 1.0f);
-  return choose(random_step(1.0f, (quotient - below) * 0x1p31f / gap, word) > 0.0f, above, below);
+  return choose(random_step(1.0f, (quotient - below) * per_gap * 0x1p31f, word) > 0.0f, above, below);
 }
 
 template <Rounding rounding>
@@ -79,7 +79,8 @@ FQ_INLINE void restore_levels(const Blocks& blocks, const LevelRun& run) {
       const float above = run.above[first + i];
       const uint32_t word = rounding == Rounding::sr ? blocks.words[first + i] : 0;
       const float nearest = choose(quotient - level < above - quotient, level, above) * scale;
-      const float chosen = choose_level<rounding>(quotient, level, above, word) * scale;
+      const float chosen =
+          choose_level<rounding>(quotient, level, above, run.per_gap[first + i], word) * scale;
       values[i] = choose(value == value, unless_restored(nearest, value, chosen), level);
     }
   }
@@ -103,7 +104,7 @@ void round_level_run(const StepFunction& steps, Rounding rounding, const Blocks&
   const size_t count = blocks.count * blocks.length;
   make_quotients(blocks, run.quotients);
   if (chooses_between_neighbours(rounding)) {
-    steps.apply(run.quotients, run.levels, run.above, count);
+    steps.apply(run.quotients, run.levels, run.above, run.per_gap, count);
   } else {
     steps.apply(run.quotients, run.levels, count);
   }

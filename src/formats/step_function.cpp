@@ -36,6 +36,12 @@ std::array<float, 16> next_values(const StepFunction& steps) {
   return next;
 }
 
+std::array<float, 16> per_gap_values(const StepFunction& steps) {
+  std::array<float, 16> per_gap{};
+  for (size_t i = 0; i < 15; ++i) per_gap[i] = 1.0f / (steps.values[i + 1] - steps.values[i]);
+  return per_gap;
+}
+
 FQ_VECTORIZED void compare_with_all(const StepFunction& function, const std::array<float, 16>& table,
                                     const float* x, float* y, size_t count) {
   const StepFunction steps = function;
@@ -50,7 +56,19 @@ struct Tables {
   __m512 thresholds;
   __m512 values;
   __m512 next;
+  __m512 per_gap;
   __m512 middle;
+};
+
+// Where results go; `next` and `per_gap` together or not at all.
+struct Outputs {
+  float* y;
+  float* next;
+  float* per_gap;
+
+  Outputs at(size_t i) const {
+    return {y + i, next != nullptr ? next + i : next, next != nullptr ? per_gap + i : per_gap};
+  }
 };
 
 // How many thresholds lie below each of `x`.
@@ -68,28 +86,26 @@ FQ_WITH_TABLES inline __m512i places_of(const Tables& tables, __m512 x) {
   return _mm512_mask_add_epi32(place, above, place, _mm512_set1_epi32(1));
 }
 
-FQ_WITH_TABLES inline void search_lanes(const Tables& tables, __mmask16 lanes, const float* x, float* y,
-                                        float* next) {
+FQ_WITH_TABLES inline void search_lanes(const Tables& tables, __mmask16 lanes, const float* x,
+                                        const Outputs& to) {
   const __m512 at = _mm512_maskz_loadu_ps(lanes, x);
   const __m512i place = places_of(tables, at);
   const __mmask16 ordered = _mm512_cmp_ps_mask(at, at, _CMP_ORD_Q);
-  _mm512_mask_storeu_ps(y, lanes, _mm512_mask_permutexvar_ps(at, ordered, place, tables.values));
-  if (next != nullptr) {
-    _mm512_mask_storeu_ps(next, lanes, _mm512_mask_permutexvar_ps(at, ordered, place, tables.next));
-  }
+  _mm512_mask_storeu_ps(to.y, lanes, _mm512_mask_permutexvar_ps(at, ordered, place, tables.values));
+  if (to.next == nullptr) return;
+  _mm512_mask_storeu_ps(to.next, lanes, _mm512_mask_permutexvar_ps(at, ordered, place, tables.next));
+  _mm512_mask_storeu_ps(to.per_gap, lanes, _mm512_mask_permutexvar_ps(at, ordered, place, tables.per_gap));
 }
 
-FQ_WITH_TABLES void search_in_registers(const StepFunction& steps, const float* x, float* y, float* next,
+FQ_WITH_TABLES void search_in_registers(const StepFunction& steps, const float* x, const Outputs& to,
                                         size_t count) {
   const Tables tables{_mm512_maskz_loadu_ps(0x7FFF, steps.thresholds.data()),
                       _mm512_loadu_ps(steps.values.data()), _mm512_loadu_ps(next_values(steps).data()),
-                      _mm512_set1_ps(steps.thresholds[7])};
+                      _mm512_loadu_ps(per_gap_values(steps).data()), _mm512_set1_ps(steps.thresholds[7])};
   const size_t whole = count / 16 * 16;
-  for (size_t i = 0; i < whole; i += 16)
-    search_lanes(tables, 0xFFFF, x + i, y + i, next != nullptr ? next + i : next);
+  for (size_t i = 0; i < whole; i += 16) search_lanes(tables, 0xFFFF, x + i, to.at(i));
   if (whole == count) return;
-  const auto rest = static_cast<__mmask16>((1u << (count - whole)) - 1);
-  search_lanes(tables, rest, x + whole, y + whole, next != nullptr ? next + whole : next);
+  search_lanes(tables, static_cast<__mmask16>((1u << (count - whole)) - 1), x + whole, to.at(whole));
 }
 
 bool has_tables() {
@@ -104,17 +120,18 @@ bool has_tables() {
 
 void StepFunction::apply(const float* x, float* y, size_t count) const {
 #ifdef FQ_STEP_TABLES
-  if (has_tables()) return search_in_registers(*this, x, y, nullptr, count);
+  if (has_tables()) return search_in_registers(*this, x, {y, nullptr, nullptr}, count);
 #endif
   compare_with_all(*this, values, x, y, count);
 }
 
-void StepFunction::apply(const float* x, float* y, float* next, size_t count) const {
+void StepFunction::apply(const float* x, float* y, float* next, float* per_gap, size_t count) const {
 #ifdef FQ_STEP_TABLES
-  if (has_tables()) return search_in_registers(*this, x, y, next, count);
+  if (has_tables()) return search_in_registers(*this, x, {y, next, per_gap}, count);
 #endif
   compare_with_all(*this, values, x, y, count);
   compare_with_all(*this, next_values(*this), x, next, count);
+  compare_with_all(*this, per_gap_values(*this), x, per_gap, count);
 }
 
 }  // namespace fakequant

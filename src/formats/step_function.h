@@ -14,8 +14,9 @@ struct StepFunction {
   // The arrays do not overlap.
   void apply(const float* x, float* y, size_t count) const;
 
-  // The same, and next[i] to values[k + 1], or to the last value after which there is none.
-  void apply(const float* x, float* y, float* next, size_t count) const;
+  // The same, and next[i] to values[k + 1], or to the last value after which there is none; and per_gap[i] to
+  // 1 / (next - y), or 0 where there is none. Where x[i] is NaN, so are they.
+  void apply(const float* x, float* y, float* next, float* per_gap, size_t count) const;
 };
 
 }  // namespace fakequant
