@@ -1,0 +1,122 @@
+#include "evaluate/perplexity.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/parallel.h"
+
+namespace fakequant {
+
+double negative_log_likelihood(std::span<const float> logits, int32_t label) {
+  float largest = logits[0];
+  for (float logit : logits) largest = std::max(largest, logit);
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(logit - largest);
+  return -(static_cast<double>(logits[static_cast<size_t>(label)] - largest) - std::log(sum));
+}
+
+void PerplexitySum::add_chunk(std::span<const double> nats) {
+  FQ_CHECK(!nats.empty() && nats.size() * chunk_sums_.size() == token_count_);
+  double sum = 0;
+  double sum_of_squares = 0;
+  for (double v : nats) {
+    sum += v;
+    sum_of_squares += v * v;
+  }
+  sum_ += sum;
+  sum_of_squares_ += sum_of_squares;
+  token_count_ += nats.size();
+  chunk_sums_.push_back(sum);
+  running_.push_back(std::exp(sum_ / static_cast<double>(token_count_)));
+}
+
+std::optional<double> PerplexitySum::error_of_chunks() const {
+  if (chunk_sums_.size() < kLeastJackknifeChunks) return std::nullopt;
+  auto chunk_count = static_cast<double>(chunk_sums_.size());
+  double tokens_left = static_cast<double>(token_count_) * (chunk_count - 1) / chunk_count;
+  std::vector<double> without;
+  double mean = 0;
+  for (double chunk : chunk_sums_) {
+    without.push_back(std::exp((sum_ - chunk) / tokens_left));
+    mean += without.back() / chunk_count;
+  }
+  double squares = 0;
+  for (double value : without) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares * (chunk_count - 1) / chunk_count);
+}
+
+PerplexityEstimate PerplexitySum::estimate() const {
+  FQ_CHECK(token_count_ > 0);
+  auto count = static_cast<double>(token_count_);
+  PerplexityEstimate result;
+  result.nats_per_token = sum_ / count;
+  result.perplexity = std::exp(result.nats_per_token);
+  double variance = sum_of_squares_ / count - result.nats_per_token * result.nats_per_token;
+  if (variance > 0 && token_count_ > 1)
+    result.error_tokens = std::sqrt(variance / (count - 1)) * result.perplexity;
+  result.error_chunks = error_of_chunks();
+  return result;
+}
+
+namespace {
+
+// Where a chunk's probabilities stop being numbers, if they do.
+void check_finite(std::span<const double> nats, size_t chunk_index, int first_position) {
+  for (size_t i = 0; i < nats.size(); ++i) {
+    if (std::isfinite(nats[i])) continue;
+    throw Error(
+        "chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
+        "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
+        chunk_index + 1, static_cast<size_t>(first_position) + i, nats[i]);
+  }
+}
+
+}  // namespace
+
+PerplexitySum measure_perplexity(ChunkDecoder& decoder, std::span<const int32_t> tokens, size_t chunks,
+                                 const std::function<void(const PerplexitySum&)>& progress) {
+  auto context = static_cast<size_t>(decoder.context());
+  auto first = static_cast<size_t>(decoder.first_position());
+  FQ_CHECK(chunks * context <= tokens.size() && context - first >= 2);
+  PerplexitySum sum;
+  std::vector<double> nats(context - first - 1);
+  for (size_t start = 0; start < chunks; start += decoder.group_size()) {
+    size_t count = std::min(decoder.group_size(), chunks - start);
+    decoder.decode(tokens.subspan(start * context, count * context), [&](size_t index,
+                                                                         std::span<const float> logits) {
+      size_t width = logits.size() / (context - first);
+      std::span<const int32_t> labels = tokens.subspan((start + index) * context + first + 1, nats.size());
+      parallel_for(nats.size(), [&](size_t i) {
+        nats[i] = negative_log_likelihood(logits.subspan(i * width, width), labels[i]);
+      });
+      check_finite(nats, start + index, decoder.first_position());
+      sum.add_chunk(nats);
+    });
+    progress(sum);
+  }
+  return sum;
+}
+
+PerplexityEstimate macro_average(std::span<const PerplexityEstimate> texts) {
+  FQ_CHECK(!texts.empty());
+  auto count = static_cast<double>(texts.size());
+  PerplexityEstimate result;
+  double tokens = 0;
+  double chunks = 0;
+  bool all_tokens = true;
+  bool all_chunks = true;
+  for (const PerplexityEstimate& text : texts) {
+    result.perplexity += text.perplexity / count;
+    result.nats_per_token += text.nats_per_token / count;
+    all_tokens = all_tokens && text.error_tokens.has_value();
+    all_chunks = all_chunks && text.error_chunks.has_value();
+    tokens += std::pow(text.error_tokens.value_or(0), 2);
+    chunks += std::pow(text.error_chunks.value_or(0), 2);
+  }
+  if (all_tokens) result.error_tokens = std::sqrt(tokens) / count;
+  if (all_chunks) result.error_chunks = std::sqrt(chunks) / count;
+  return result;
+}
+
+}  // namespace fakequant
