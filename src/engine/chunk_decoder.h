@@ -51,7 +51,8 @@ class ChunkDecoder {
   //           vocabulary_size() for each position from first_position(); they are gone when it returns
   //   throws  Error when llama.cpp fails
   //
-  // The result depends on neither batch size, number of threads, nor what was decoded before.
+  // The result depends on neither the number of threads nor what was decoded before. The batch size can change
+  // last digits: ggml adds in another order (seen with F16 weights when a batch of several chunks exceeds 512 tokens).
   void decode(std::span<const int32_t> tokens,
               const std::function<void(size_t chunk_index, std::span<const float> logits)>& visit);
 

@@ -59,7 +59,7 @@ class PerplexitySum {
 //   progress  is called after each group of chunks, with the sum so far
 //   throws    Error that names chunk and position where the model gives no finite probability
 //
-// Does not depend on batch size and number of threads.
+// Does not depend on the number of threads. Batch sizes change last digits, as for llama-perplexity: see ChunkDecoder.
 PerplexitySum measure_perplexity(ChunkDecoder& decoder, std::span<const int32_t> tokens, size_t chunks,
                                  const std::function<void(const PerplexitySum&)>& progress);
 
