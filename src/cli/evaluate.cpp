@@ -30,6 +30,7 @@ struct Options {
   std::string cache_v = "f16";
   ModelOptions model;
   DecodeOptions decode;
+  int threads = 1;
 };
 
 struct FlashAttentionWord {
@@ -77,6 +78,7 @@ struct PlannedModel {
   std::vector<std::string> paths;
   int training_context = 0;
   std::vector<TokenizedText> texts;
+  size_t decoders = 1;  // that work at the same time
 };
 
 PlannedModel plan_model(const std::string& name, const LoadedModel& model, std::vector<std::string> paths,
@@ -86,7 +88,7 @@ PlannedModel plan_model(const std::string& name, const LoadedModel& model, std::
         "{}: found a vocabulary that puts an end after every text, wanted one that does not: "
         "chunks cut from the middle of a text would have none",
         printable(name));
-  PlannedModel result{name, std::move(paths), model.training_context(), {}};
+  PlannedModel result{name, std::move(paths), model.training_context(), {}, 1};
   std::optional<size_t> most;
   if (options.chunks > 0) most = static_cast<size_t>(options.chunks);
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -97,16 +99,28 @@ PlannedModel plan_model(const std::string& name, const LoadedModel& model, std::
   return result;
 }
 
-// Only weights that stay in main memory are counted; a graphics processor's driver speaks for itself.
-void check_memory(const PlannedModel& planned, const LoadedModel& model, const Options& options) {
-  uint64_t wanted = ChunkDecoder(model, options.decode).memory_bytes();
+// How many decoders can work at the same time. One thread each is faster than many for one: threads that share a
+// decoder wait for each other after every operation, spinning. Only memory limits them, and a graphics processor
+// wants one. Throws when not even one fits; memory of a graphics processor is its driver's business.
+size_t decoders_that_fit(const PlannedModel& planned, const LoadedModel& model, const Options& options) {
+  ChunkDecoder decoder(model, options.decode);
+  size_t groups = 1;
+  for (const TokenizedText& text : planned.texts)
+    groups = std::max(groups, (text.chunks + decoder.group_size() - 1) / decoder.group_size());
+  size_t wanted = model.uses_gpu() ? 1 : std::min(groups, static_cast<size_t>(options.threads));
+  ChunkDecoder::Memory memory = decoder.memory();
   std::optional<uint64_t> available = free_memory_bytes();
-  if (!available || wanted <= *available) return;
-  throw Error(
-      "{}: needs {} of memory with -c {} -b {}, found {} free; a smaller -b, -ctk q8_0 -ctv q8_0, or a "
-      "smaller model need less",
-      printable(planned.name), format_bytes(wanted), options.decode.context, options.decode.batch,
-      format_bytes(*available));
+  if (!available) return wanted;
+  if (memory.weights + memory.working > *available) {
+    throw Error(
+        "{}: needs {} of memory with -c {} -b {}, found {} free; a smaller -b, -ctk q8_0 -ctv q8_0, or a "
+        "smaller model need less",
+        printable(planned.name), format_bytes(memory.weights + memory.working), options.decode.context,
+        options.decode.batch, format_bytes(*available));
+  }
+  // Further ones take no more than three quarters of what the first leaves.
+  uint64_t spare = (*available - memory.weights - memory.working) / 4 * 3;
+  return std::min(wanted, 1 + static_cast<size_t>(spare / std::max<uint64_t>(1, memory.working)));
 }
 
 // Opens every model without its weights, settles the context, and refuses what cannot be done.
@@ -129,7 +143,7 @@ std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
   std::vector<PlannedModel> planned;
   for (size_t i = 0; i < opened.size(); ++i) {
     planned.push_back(plan_model(options.models[i], opened[i], paths[i], texts, options));
-    check_memory(planned.back(), opened[i], options);
+    planned.back().decoders = decoders_that_fit(planned.back(), opened[i], options);
   }
   for (const PlannedModel& model : planned) {
     if (model.training_context > 0 && options.decode.context > model.training_context)
@@ -150,21 +164,25 @@ EvaluatedModel evaluate_model(const PlannedModel& planned, const Options& option
                               const CommonOptions& common) {
   EvaluatedModel result{planned.name, planned.training_context, {}};
   LoadedModel model = LoadedModel::load(planned.paths, options.model, LoadedModel::Weights::loaded);
-  ChunkDecoder decoder(model, options.decode);
+  DecodeOptions decode = options.decode;
+  decode.threads = std::max(1, options.threads / static_cast<int>(planned.decoders));
+  std::vector<std::unique_ptr<ChunkDecoder>> decoders;
+  for (size_t i = 0; i < planned.decoders; ++i)
+    decoders.push_back(std::make_unique<ChunkDecoder>(model, decode));
+  auto context = static_cast<uint64_t>(decode.context);
   for (const TokenizedText& text : planned.texts) {
-    uint64_t total = text.chunks * static_cast<uint64_t>(decoder.context());
     std::string label = printable(planned.name);
     if (planned.texts.size() > 1) label += ", " + printable(text.file);
-    Progress progress(label, total, common.progress(), Progress::Unit::tokens);
+    Progress progress(label, text.chunks * context, common.progress(), Progress::Unit::tokens);
     uint64_t done = 0;
     Clock::time_point start = Clock::now();
     auto step = [&](const PerplexitySum& sum) {
-      uint64_t now = sum.running().size() * static_cast<uint64_t>(decoder.context());
+      uint64_t now = sum.running().size() * context;
       progress.set_note(so_far(sum));
       progress.advance(now - done);
       done = now;
     };
-    PerplexitySum sum = measure_perplexity(decoder, text.tokens, text.chunks, step);
+    PerplexitySum sum = measure_perplexity(decoders, text.tokens, text.chunks, step);
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     result.texts.push_back({text.file, text.tokens.size(), text.chunks, sum.token_count(), seconds,
                             sum.estimate(), sum.running()});
@@ -176,13 +194,13 @@ int run(Options& options, const CommonOptions& common) {
   options.decode.flash_attention = parse_flash_attention(options.flash_attention);
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
-  options.decode.threads = static_cast<int>(max_thread_slots());
+  options.threads = static_cast<int>(max_thread_slots());
   std::vector<std::string> texts;
   for (const std::string& path : options.texts) texts.push_back(read_text(path));
   std::vector<PlannedModel> planned = plan(options, common, texts);
   std::vector<EvaluatedModel> results;
   for (const PlannedModel& model : planned) results.push_back(evaluate_model(model, options, common));
-  EvaluationSettings settings{options.decode, options.flash_attention, options.model.repack};
+  EvaluationSettings settings{options.decode, options.threads, options.flash_attention, options.model.repack};
   if (common.prints_text()) print_evaluation(results, settings, common.verbose);
   write_json(common, [&] { return evaluation_json(results, settings); });
   return kDone;

@@ -102,7 +102,7 @@ Json evaluation_json(const std::vector<EvaluatedModel>& models, const Evaluation
   Json result{{"schema_version", kSchemaVersion},
               {"context", decode.context},
               {"batch", decode.batch},
-              {"threads", decode.threads},
+              {"threads", settings.threads},
               {"flash_attention", settings.flash_attention},
               {"cache_type_k", lower(name_of(decode.cache_k))},
               {"cache_type_v", lower(name_of(decode.cache_v))},

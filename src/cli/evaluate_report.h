@@ -11,6 +11,7 @@ namespace fakequant::cli {
 
 struct EvaluationSettings {
   DecodeOptions decode;
+  int threads;
   std::string flash_attention;  // on, off or auto, as it was asked for
   bool repack;
 };

@@ -152,13 +152,15 @@ void ChunkDecoder::decode(
   }
 }
 
-uint64_t ChunkDecoder::memory_bytes() const {
-  uint64_t bytes = 0;
-  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
-    if (ggml_backend_buft_is_host(buffer_type)) bytes += part.model + part.context + part.compute;
-  }
+ChunkDecoder::Memory ChunkDecoder::memory() const {
   uint64_t scored = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
-  return bytes + scored * vocabulary_size_ * sizeof(float);
+  Memory memory{0, scored * vocabulary_size_ * sizeof(float)};
+  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
+    if (!ggml_backend_buft_is_host(buffer_type)) continue;
+    memory.weights += part.model;
+    memory.working += part.context + part.compute;
+  }
+  return memory;
 }
 
 }  // namespace fakequant

@@ -29,6 +29,7 @@ struct DecodeOptions {
 // The types that llama.cpp's key-value cache can have.
 std::span<const TensorType> cache_types();
 
+// Several decoders of one model may work at the same time, each in one thread.
 class ChunkDecoder {
  public:
   // Throws Error with llama.cpp's own words when it cannot work with these options. The model must outlive the
@@ -56,9 +57,12 @@ class ChunkDecoder {
   void decode(std::span<const int32_t> tokens,
               const std::function<void(size_t chunk_index, std::span<const float> logits)>& visit);
 
-  // Bytes of main memory that weights, cache and computation take, and the logits of a group. Of a planned model:
-  // that they would take.
-  uint64_t memory_bytes() const;
+  // Bytes of main memory, of a planned model those that it would take.
+  struct Memory {
+    uint64_t weights;  // shared by all decoders of a model
+    uint64_t working;  // the decoder's own: cache, computation, the logits of a group
+  };
+  Memory memory() const;
 
  private:
   struct Parts;

@@ -108,9 +108,12 @@ TEST(ChunkDecoder, TellsTheSameMemoryBeforeAndAfterLoading) {
   LoadedModel planned = demo(LoadedModel::Weights::planned);
   DecodeOptions options;
   options.context = kContext;
-  uint64_t bytes = ChunkDecoder(model, options).memory_bytes();
-  EXPECT_GT(bytes, 9'000'000U);  // the weights alone
-  EXPECT_EQ(ChunkDecoder(planned, options).memory_bytes(), bytes);
+  ChunkDecoder::Memory memory = ChunkDecoder(model, options).memory();
+  EXPECT_GT(memory.weights, 9'000'000U);
+  EXPECT_GT(memory.working, 1'000'000U);
+  ChunkDecoder::Memory before = ChunkDecoder(planned, options).memory();
+  EXPECT_EQ(before.weights, memory.weights);
+  EXPECT_EQ(before.working, memory.working);
 }
 
 TEST(ChunkDecoder, RefusesWhatLlamaRefuses) {

@@ -8,7 +8,6 @@
 #include <mutex>
 #include <vector>
 
-#include "base/error.h"
 #include "base/message.h"
 #include "base/text.h"
 
@@ -27,7 +26,7 @@ struct Line {
 // What llama.cpp's log callback reaches: it may come from any thread.
 struct Record {
   std::mutex mutex;
-  bool kept = false;
+  int keepers = 0;                             // living LlamaLogs
   ggml_log_level level = GGML_LOG_LEVEL_NONE;  // of the line that is being continued
   std::vector<Line> lines;
 };
@@ -40,7 +39,7 @@ Record& record() {
 void on_log(ggml_log_level level, const char* text, void*) {
   Record& log = record();
   std::lock_guard lock(log.mutex);
-  if (!log.kept) return;
+  if (log.keepers == 0) return;
   bool continued = level == GGML_LOG_LEVEL_CONT;
   if (!continued) log.level = level;
   if (log.level != GGML_LOG_LEVEL_WARN && log.level != GGML_LOG_LEVEL_ERROR) return;
@@ -68,15 +67,13 @@ std::string_view without_function(std::string_view line) {
 LlamaLog::LlamaLog() {
   Record& log = record();
   std::lock_guard lock(log.mutex);
-  FQ_CHECK(!log.kept);
-  log.kept = true;
-  log.lines.clear();
+  if (log.keepers++ == 0) log.lines.clear();
 }
 
 LlamaLog::~LlamaLog() {
   Record& log = record();
   std::lock_guard lock(log.mutex);
-  log.kept = false;
+  --log.keepers;
 }
 
 std::string LlamaLog::problems() const {

@@ -7,7 +7,7 @@
 namespace fakequant {
 
 // Keeps llama.cpp's warnings and errors for as long as it lives; without one they are dropped. llama.cpp has one
-// log for the whole process, so only one of these lives at a time.
+// log for the whole process: those that live at the same time, in several threads, share what is kept.
 class LlamaLog {
  public:
   LlamaLog();

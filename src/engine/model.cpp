@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <llama-ext.h>
 #include <llama.h>
 
 #include <limits>
@@ -61,6 +62,10 @@ LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const Model
 
 int LoadedModel::vocabulary_size() const {
   return llama_vocab_n_tokens(vocabulary_of(get()));
+}
+
+bool LoadedModel::uses_gpu() const {
+  return llama_model_n_devices(get()) > 0;
 }
 
 int LoadedModel::training_context() const {

@@ -36,6 +36,7 @@ class LoadedModel {
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
   int vocabulary_size() const;
+  bool uses_gpu() const;         // whether a graphics processor holds a part of it
   int training_context() const;  // tokens; 0 when the model does not say
   // Token ids of `text`, with what the model wants before and after every text (BOS, mostly); "</s>" and the like
   // in the text are plain characters. Throws Error for more than 2^31 tokens.

@@ -1,7 +1,9 @@
 #include "evaluate/perplexity.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -72,30 +74,86 @@ void check_finite(std::span<const double> nats, size_t chunk_index, int first_po
   }
 }
 
-}  // namespace
+using ChunkNats = std::vector<double>;
 
-PerplexitySum measure_perplexity(ChunkDecoder& decoder, std::span<const int32_t> tokens, size_t chunks,
-                                 const std::function<void(const PerplexitySum&)>& progress) {
+// The scored tokens of each chunk of a group; `first_chunk` is for messages.
+std::vector<ChunkNats> nats_of_group(ChunkDecoder& decoder, std::span<const int32_t> tokens,
+                                     size_t first_chunk) {
   auto context = static_cast<size_t>(decoder.context());
   auto first = static_cast<size_t>(decoder.first_position());
-  FQ_CHECK(chunks * context <= tokens.size() && context - first >= 2);
-  PerplexitySum sum;
-  std::vector<double> nats(context - first - 1);
-  for (size_t start = 0; start < chunks; start += decoder.group_size()) {
-    size_t count = std::min(decoder.group_size(), chunks - start);
-    decoder.decode(tokens.subspan(start * context, count * context), [&](size_t index,
-                                                                         std::span<const float> logits) {
-      size_t width = logits.size() / (context - first);
-      std::span<const int32_t> labels = tokens.subspan((start + index) * context + first + 1, nats.size());
-      parallel_for(nats.size(), [&](size_t i) {
-        nats[i] = negative_log_likelihood(logits.subspan(i * width, width), labels[i]);
-      });
-      check_finite(nats, start + index, decoder.first_position());
-      sum.add_chunk(nats);
-    });
-    progress(sum);
+  std::vector<ChunkNats> result;
+  decoder.decode(tokens, [&](size_t index, std::span<const float> logits) {
+    size_t width = logits.size() / (context - first);
+    ChunkNats nats(context - first - 1);
+    for (size_t i = 0; i < nats.size(); ++i) {
+      int32_t label = tokens[index * context + first + i + 1];
+      nats[i] = negative_log_likelihood(logits.subspan(i * width, width), label);
+    }
+    check_finite(nats, first_chunk + index, decoder.first_position());
+    result.push_back(std::move(nats));
+  });
+  return result;
+}
+
+// Hands out groups of chunks to several threads and adds up what they give, in the order of the text.
+class GroupResults {
+ public:
+  GroupResults(size_t group_count, const std::function<void(const PerplexitySum&)>& progress)
+      : finished_(group_count), progress_(progress) {}
+
+  std::optional<size_t> next() {
+    size_t group = next_++;
+    if (group >= finished_.size()) return std::nullopt;
+    return group;
   }
-  return sum;
+
+  void stop() { next_ = finished_.size(); }
+
+  void finish(size_t group, std::vector<ChunkNats> chunks) {
+    std::lock_guard lock(mutex_);
+    finished_[group] = std::move(chunks);
+    size_t before = added_;
+    for (; added_ < finished_.size() && !finished_[added_].empty(); ++added_) {
+      for (const ChunkNats& nats : finished_[added_]) sum_.add_chunk(nats);
+    }
+    if (added_ > before) progress_(sum_);
+  }
+
+  const PerplexitySum& sum() const { return sum_; }
+
+ private:
+  std::atomic<size_t> next_{0};
+  std::mutex mutex_;
+  std::vector<std::vector<ChunkNats>> finished_;  // by group; empty until then
+  size_t added_ = 0;                              // groups whose chunks are in the sum
+  PerplexitySum sum_;
+  const std::function<void(const PerplexitySum&)>& progress_;
+};
+
+}  // namespace
+
+PerplexitySum measure_perplexity(std::span<const std::unique_ptr<ChunkDecoder>> decoders,
+                                 std::span<const int32_t> tokens, size_t chunks,
+                                 const std::function<void(const PerplexitySum&)>& progress) {
+  FQ_CHECK(!decoders.empty() && chunks * static_cast<size_t>(decoders[0]->context()) <= tokens.size());
+  GroupResults results((chunks + decoders[0]->group_size() - 1) / decoders[0]->group_size(), progress);
+  // As many loops as decoders, not one call for each group: groups are then finished nearly in order.
+  parallel_for(decoders.size(), [&](size_t worker) {
+    ChunkDecoder& decoder = *decoders[worker];
+    auto context = static_cast<size_t>(decoder.context());
+    while (std::optional<size_t> group = results.next()) {
+      size_t first_chunk = *group * decoder.group_size();
+      size_t count = std::min(decoder.group_size(), chunks - first_chunk);
+      try {
+        results.finish(*group, nats_of_group(decoder, tokens.subspan(first_chunk * context, count * context),
+                                             first_chunk));
+      } catch (...) {
+        results.stop();
+        throw;
+      }
+    }
+  });
+  return results.sum();
 }
 
 PerplexityEstimate macro_average(std::span<const PerplexityEstimate> texts) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -55,12 +56,15 @@ class PerplexitySum {
 
 // Perplexity of the first `chunks` chunks of a text.
 //
+//   decoders  of one model with the same options: each takes the next group of chunks when it has finished one, in
+//             a thread of its own
 //   tokens    of the whole text
-//   progress  is called after each group of chunks, with the sum so far
+//   progress  is called after each group of chunks, with the sum over all chunks before the first unfinished one
 //   throws    Error that names chunk and position where the model gives no finite probability
 //
-// Does not depend on the number of threads. Batch sizes change last digits, as for llama-perplexity: see ChunkDecoder.
-PerplexitySum measure_perplexity(ChunkDecoder& decoder, std::span<const int32_t> tokens, size_t chunks,
+// Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see ChunkDecoder.
+PerplexitySum measure_perplexity(std::span<const std::unique_ptr<ChunkDecoder>> decoders,
+                                 std::span<const int32_t> tokens, size_t chunks,
                                  const std::function<void(const PerplexitySum&)>& progress);
 
 // The mean over texts, each counting alike; errors as of independent texts, none where one text has none.
