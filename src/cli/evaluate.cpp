@@ -83,11 +83,12 @@ struct PlannedModel {
 
 PlannedModel plan_model(const std::string& name, const LoadedModel& model, std::vector<std::string> paths,
                         const std::vector<std::string>& texts, const Options& options) {
-  if (model.adds_eos())
+  if (model.adds_eos()) {
     throw Error(
         "{}: found a vocabulary that puts an end after every text, wanted one that does not: "
         "chunks cut from the middle of a text would have none",
         printable(name));
+  }
   PlannedModel result{name, std::move(paths), model.training_context(), {}, 1};
   std::optional<size_t> most;
   if (options.chunks > 0) most = static_cast<size_t>(options.chunks);
@@ -146,9 +147,10 @@ std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
     planned.back().decoders = decoders_that_fit(planned.back(), opened[i], options);
   }
   for (const PlannedModel& model : planned) {
-    if (model.training_context > 0 && options.decode.context > model.training_context)
+    if (model.training_context > 0 && options.decode.context > model.training_context) {
       warn(common, fmt::format("{}: -c {} is more than the {} tokens that the model was trained on",
                                printable(model.name), options.decode.context, model.training_context));
+    }
   }
   return planned;
 }
@@ -199,6 +201,7 @@ int run(Options& options, const CommonOptions& common) {
   for (const std::string& path : options.texts) texts.push_back(read_text(path));
   std::vector<PlannedModel> planned = plan(options, common, texts);
   std::vector<EvaluatedModel> results;
+  results.reserve(planned.size());
   for (const PlannedModel& model : planned) results.push_back(evaluate_model(model, options, common));
   EvaluationSettings settings{options.decode, options.threads, options.flash_attention, options.model.repack};
   if (common.prints_text()) print_evaluation(results, settings, common.verbose);

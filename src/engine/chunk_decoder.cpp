@@ -67,10 +67,11 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
       group_size_(static_cast<size_t>(std::max(1, options.batch / options.context))),
       vocabulary_size_(static_cast<size_t>(model.vocabulary_size())) {
   FQ_CHECK(options.context >= 2 && options.batch >= 1 && options.threads >= 1);
-  if (group_size_ > llama_max_parallel_sequences())
+  if (group_size_ > llama_max_parallel_sequences()) {
     throw Error("-b {}: found {} chunks of {} tokens in a batch, wanted at most {}; give -b {}",
                 options.batch, group_size_, options.context, llama_max_parallel_sequences(),
                 llama_max_parallel_sequences() * static_cast<size_t>(options.context));
+  }
   int total_context = static_cast<int>(group_size_) * options.context;
   options_.batch = std::min(options.batch, total_context);
   parts_ = std::make_unique<Parts>(options_.batch, options.threads);
@@ -89,9 +90,10 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
   llama_context* context = parts_->context.get();
   if (context == nullptr)
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
-  if (llama_get_memory(context) == nullptr)
+  if (llama_get_memory(context) == nullptr) {
     throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
                 model.path());
+  }
   llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
 }
 

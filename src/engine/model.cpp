@@ -21,9 +21,10 @@ const llama_vocab* vocabulary_of(const llama_model* model) {
 void check_predicts_text(const std::string& path, const llama_model* model) {
   if (llama_vocab_type(vocabulary_of(model)) == LLAMA_VOCAB_TYPE_NONE)
     throw Error("{}: found no vocabulary in the model, wanted one that reads text", printable(path));
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model))
+  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
     throw Error("{}: found a model with an encoder, wanted one that only predicts the next token",
                 printable(path));
+  }
   if (llama_model_is_diffusion(model))
     throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path));
 }
@@ -51,6 +52,7 @@ LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const Model
     result.model_.reset(llama_model_load_from_file(paths.front().c_str(), params));
   } else {
     std::vector<const char*> names;
+    names.reserve(paths.size());
     for (const std::string& path : paths) names.push_back(path.c_str());
     result.model_.reset(llama_model_load_from_splits(names.data(), names.size(), params));
   }

@@ -36,9 +36,10 @@ int default_context(int training_context) {
 
 size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place) {
   auto length = static_cast<size_t>(context);
-  if (token_count < 2 * length)
+  if (token_count < 2 * length) {
     throw Error("{}: found {}, wanted at least {} (two chunks of -c {}); give a longer text or a smaller -c",
                 printable(place), counted(token_count, "token"), format_count(2 * length), context);
+  }
   return std::min(token_count / length, most.value_or(token_count));
 }
 
