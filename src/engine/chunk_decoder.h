@@ -41,6 +41,7 @@ class ChunkDecoder {
 
   // How many chunks are decoded together: batch / context, at least 1.
   size_t group_size() const { return group_size_; }
+  const std::string& model_path() const { return model_.path(); }
   int context() const { return options_.context; }
   int first_position() const { return options_.context / 2; }  // of the logits that are handed on
 

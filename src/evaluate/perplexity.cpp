@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/text.h"
 
 namespace fakequant {
 
@@ -64,13 +65,14 @@ PerplexityEstimate PerplexitySum::estimate() const {
 namespace {
 
 // Where a chunk's probabilities stop being numbers, if they do.
-void check_finite(std::span<const double> nats, size_t chunk_index, int first_position) {
+void check_finite(const ChunkDecoder& decoder, std::span<const double> nats, size_t chunk_index) {
   for (size_t i = 0; i < nats.size(); ++i) {
     if (std::isfinite(nats[i])) continue;
     throw Error(
-        "chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
+        "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
         "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
-        chunk_index + 1, static_cast<size_t>(first_position) + i, nats[i]);
+        printable(decoder.model_path()), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + i,
+        std::isnan(nats[i]) ? "NaN" : "Inf");
   }
 }
 
@@ -89,7 +91,7 @@ std::vector<ChunkNats> nats_of_group(ChunkDecoder& decoder, std::span<const int3
       int32_t label = tokens[index * context + first + i + 1];
       nats[i] = negative_log_likelihood(logits.subspan(i * width, width), label);
     }
-    check_finite(nats, first_chunk + index, decoder.first_position());
+    check_finite(decoder, nats, first_chunk + index);
     result.push_back(std::move(nats));
   });
   return result;

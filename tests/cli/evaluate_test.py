@@ -2,7 +2,7 @@
 
 import json
 
-from support import DATA, DEMO, ProgramTest, main, run, small_model
+from support import DATA, DEMO, ProgramTest, floats, gguf_py, main, run, small_model
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 FAST = ("-c", "64", "-t", "1")
@@ -105,6 +105,13 @@ class Refusals(ProgramTest):
         self.assert_refused("evaluate", TEXT, "-f", TEXT, says=TEXT.name)
         # All models are opened before the first is evaluated.
         self.assert_refused("evaluate", "demo", self.path("none.gguf"), "-f", TEXT, says="none.gguf")
+
+    def test_a_model_that_computes_nan(self):
+        norm, = (t for t in gguf_py().GGUFReader(DEMO).tensors if t.name == "output_norm.weight")
+        data = bytearray(DEMO.read_bytes())
+        data[norm.data_offset:norm.data_offset + 4] = floats([float("nan")])
+        self.assert_refused("evaluate", self.write("nan.gguf", bytes(data)), "-f", TEXT, *FAST, "--chunks", "2",
+                            says=("nan.gguf: chunk 1, position 32: found NaN", "fakequant inspect"))
 
     def test_memory_is_checked_before_loading(self):
         self.assert_refused("evaluate", "demo", "-f", TEXT, "-c", "16384", "-b", str(16384 * 250), "-ctk", "f32",
