@@ -14,7 +14,7 @@ if(FAKEQUANT_WERROR)
   target_compile_options(fakequant_options INTERFACE -Werror)
 endif()
 if(FAKEQUANT_SANITIZE)
-  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  set(sanitizers -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)
   # -O1: the sanitizers see the same, and the build takes half the time.
   target_compile_options(fakequant_options INTERFACE ${sanitizers} -O1 -g)
   target_link_options(fakequant_options INTERFACE ${sanitizers})

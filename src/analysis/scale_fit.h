@@ -71,7 +71,8 @@ ScaleInterval scales_between(const ProductRounding& rounding, float value, doubl
 ScaleInterval scales_for(const CodeLevels& levels, const ProductRounding& rounding, ScaleInterval start,
                          std::span<const float> values);
 
-// Scales in an interval that `scale_grid` holds, from the middle outwards; at most 9.
+// Scales in an interval that `scale_grid` holds, from the middle outwards; at most 9. Of F16's
+// subnormals only the one nearest to the middle: they lie farther apart than any interval is wide.
 std::vector<float> scales_in(const ScaleInterval& interval, const FloatGrid& scale_grid);
 
 // Whether level x scale, multiplied in F32 and rounded to `storage`, gives every value again; by value, so

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "formats/round_to_grid.h"
 
@@ -71,6 +72,35 @@ TEST(ScalesBetween, AreHalfAStepToBothSidesAndLessBelowAPowerOfTwo) {
   EXPECT_EQ(scales.high, 0x1.8p-24);
   scales = scales_between({kBf16, 0}, 1.5f, 1);
   EXPECT_EQ(scales.high, 1.5 + 0x1p-8);
+}
+
+// However the roundings of the products fall: the scale that gave a value is never shut out.
+TEST(ScalesBetween, HoldTheScaleThatGaveTheValue) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> uniform(1.0f, 2.0f);
+  for (const FloatGrid& storage : {kF16, kBf16, kF32}) {
+    for (int i = 0; i < 200000; ++i) {
+      const float scale = uniform(random) * 0x1p-8f;
+      const float block = static_cast<float>(random() % 8 + 8);
+      const float code = static_cast<float>(random() % 127 + 1);
+      float values[] = {code * scale, code * (block * scale)};
+      round_to_grid(storage, Rounding::rne, Overflow::infinite, values);
+      const ScaleInterval one = scales_between(one_product(storage), values[0], code);
+      const ScaleInterval two = scales_between(two_products(storage), values[1], double{code} * block);
+      ASSERT_TRUE(one.low <= scale && scale <= one.high) << scale << " " << code;
+      ASSERT_TRUE(two.low <= scale && scale <= two.high) << scale << " " << block << " " << code;
+    }
+  }
+}
+
+TEST(ScalesIn, AreTheNumbersOfTheGridFromTheMiddleOutwards) {
+  constexpr double kUlp = 0x1p-23;
+  EXPECT_EQ(scales_in({1, 1 + 4 * kUlp}, kF32),
+            (std::vector<float>{1 + 2 * kUlp, 1 + 3 * kUlp, 1 + kUlp, 1 + 4 * kUlp, 1}));
+  EXPECT_EQ(scales_in({1, 2}, kF32).size(), 9u);
+  EXPECT_EQ(scales_in({1.0004, 1.0021}, kF16), (std::vector<float>{1 + 0x1p-10f, 1 + 0x1p-9f}));
+  EXPECT_TRUE(scales_in({1.0002, 1.0008}, kF16).empty());
+  EXPECT_TRUE(scales_in({1e6, 2e6}, kF16).empty());
 }
 
 TEST(ScalesFor, KeepTheTrueScaleAndEndAtTheFirstImpossibleValue) {

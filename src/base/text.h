@@ -38,6 +38,9 @@ std::string shell_quoted(std::string_view text);
 // Text from a file made safe for a terminal: control characters and bytes that are not UTF-8 become \xNN.
 std::string printable(std::string_view text);
 
+// The same, cut after 100 bytes or so: for quoting what a user wrote, which may be of any length.
+std::string excerpt(std::string_view text);
+
 // Levenshtein distance in bytes.
 size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -86,5 +86,14 @@ TEST(EditDistance, CountsInsertionsDeletionsAndSubstitutions) {
   EXPECT_EQ(edit_distance("", "abc"), 3u);
 }
 
+TEST(Excerpt, IsCutBetweenCharacters) {
+  EXPECT_EQ(excerpt("short\n"), "short\\x0a");
+  EXPECT_EQ(excerpt(std::string(100, 'a')), std::string(100, 'a'));
+  EXPECT_EQ(excerpt(std::string(100'000, 'a')), std::string(100, 'a') + "...");
+  std::string wide;
+  for (int i = 0; i < 50; ++i) wide += "\xE4\xBD\xA0";
+  EXPECT_EQ(excerpt(wide), wide.substr(0, 99) + "...");
+}
+
 }  // namespace
 }  // namespace fakequant

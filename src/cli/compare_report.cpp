@@ -149,13 +149,17 @@ void print_summary(const Comparison& comparison) {
   size_t identical = 0;
   size_t incomparable = 0;
   size_t retyped = 0;
+  size_t zero_signs = 0;  // differ in the sign of zeros alone
   for (const TensorComparison& tensor : comparison.tensors) {
     incomparable += tensor.incomparable.empty() ? 0 : 1;
     identical += tensor.incomparable.empty() && tensor.difference.changed_count == 0 ? 1 : 0;
+    const Difference& d = tensor.difference;
+    zero_signs += d.changed_count > 0 && d.max_abs == 0 && d.nonfinite_changes == 0 ? 1 : 0;
     retyped += tensor.a->type != tensor.b->type ? 1 : 0;
   }
   fmt::print("The values are the same in {} of {}", identical, counted(comparison.tensors.size(), "tensor"));
-  if (retyped > 0) fmt::print("; {} are stored in another type", retyped);
+  if (zero_signs > 0) fmt::print(", but for the sign of zeros in {} more", zero_signs);
+  if (retyped > 0) fmt::print("; {} {} stored in another type", retyped, retyped == 1 ? "is" : "are");
   if (comparison.total.new_nonfinite > 0)
     fmt::print("; {} became NaN or Inf", counted(comparison.total.new_nonfinite, "value"));
   fmt::print(".\n");

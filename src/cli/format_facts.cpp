@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "engine/codec.h"
+#include "formats/catalog.h"
 #include "formats/fake_quantize.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant::cli {
 
@@ -168,6 +170,14 @@ std::optional<double> fixed_bits_per_weight(const Format& format) {
   return stored_bits(format, length, length).value();
 }
 
+std::string summary_of(const Format& format) {
+  const CatalogEntry& entry = entry_of(format);
+  if (&entry != &generic_float_entry()) return entry.summary;
+  const auto& grid = std::get<FloatGrid>(std::get<BlockFormat>(format.kind).grid);
+  return fmt::format("a float of {} exponent and {} mantissa bits, kind {}", grid.exponent_bits,
+                     grid.mantissa_bits, fakequant::name_of(grid.kind));
+}
+
 std::string bits_text(const Format& format) {
   if (std::optional<double> fixed = fixed_bits_per_weight(format)) return figure(*fixed);
   const auto& block = std::get<BlockFormat>(format.kind);
@@ -237,34 +247,6 @@ CodeRange code_range(const BlockFormat& format) {
   FQ_CHECK(!"an integer scheme without a range");
 }
 
-std::string kind_word(FloatKind kind) {
-  switch (kind) {
-    case FloatKind::ieee:
-      return "ieee";
-    case FloatKind::fn:
-      return "fn";
-    case FloatKind::fnuz:
-      return "fnuz";
-    case FloatKind::finite:
-      return "finite";
-  }
-  FQ_CHECK(!"a kind without a name");
-}
-
-std::string rounding_word(Rounding rounding) {
-  switch (rounding) {
-    case Rounding::rne:
-      return "rne";
-    case Rounding::rtz:
-      return "rtz";
-    case Rounding::rna:
-      return "rna";
-    case Rounding::sr:
-      return "sr";
-  }
-  FQ_CHECK(!"a rounding without a name");
-}
-
 std::string rounding_text(const BlockFormat& format) {
   // Levels have no even ones.
   bool levels = std::holds_alternative<LevelGrid>(format.grid);
@@ -277,8 +259,7 @@ std::string rounding_text(const BlockFormat& format) {
       return "to nearest, ties away from zero";
     case Rounding::sr:
       return "stochastic: to a neighbour at random, the nearer the likelier, so that the mean is the value; "
-             "decided by "
-             "--seed, the tensor's name and the value's place in it";
+             "decided by --seed, the tensor's name and the value's place in it";
   }
   FQ_CHECK(!"a rounding without words");
 }

@@ -13,6 +13,9 @@ namespace fakequant::cli {
 // A number as a person writes it: in full where that takes at most twelve characters, else 3.3895e38.
 std::string figure(double value);
 
+// The catalog's line; of a float without a name its own shape.
+std::string summary_of(const Format& format);
+
 // Bits per weight, with what depends on the tensor's shape kept apart: "4.5 + 32 per tensor".
 std::string bits_text(const Format& format);
 // What they are made of: "4 of code + 8 of scale per 16 + 32 of scale per tensor".
@@ -33,11 +36,7 @@ struct CodeRange {
 };
 CodeRange code_range(const BlockFormat& format);
 
-// "ieee", "fn", "fnuz", "finite".
-std::string kind_word(FloatKind kind);
-
-// "rne", and what it means; of ggml's types and f32 neither.
-std::string rounding_word(Rounding rounding);
+// What its rounding means.
 std::string rounding_text(const BlockFormat& format);
 
 // "f32", "f16", "bf16", "e8m0", "e4m3 x f32".

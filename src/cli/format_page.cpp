@@ -67,7 +67,7 @@ std::string largest_text(const FloatGrid& grid) {
 
 void print_float_grid(const BlockFormat& format, const FloatGrid& grid) {
   print_fact("layout", fmt::format("1 sign, {} exponent and {} mantissa bits, bias {}; kind {}",
-                                   grid.exponent_bits, grid.mantissa_bits, grid.bias, kind_word(grid.kind)));
+                                   grid.exponent_bits, grid.mantissa_bits, grid.bias, name_of(grid.kind)));
   print_fact(format.has_scale() ? "largest code" : "largest value", largest_text(grid));
   print_fact("smallest normal", power_text(grid.min_normal(), grid.min_exponent()));
   if (grid.mantissa_bits > 0)
@@ -117,13 +117,13 @@ std::string cell_of(const BlockFormat& format, const Code& code, int hex_digits,
 
 void print_page(const Format& format) {
   const CatalogEntry& entry = entry_of(format);
-  print_title(fmt::format("{}: {}", format.name, entry.summary));
+  print_title(fmt::format("{}: {}", format.name, summary_of(format)));
   const auto* block = std::get_if<BlockFormat>(&format.kind);
   if (block != nullptr) {
     print_grid(*block);
     print_fact("overflow", overflow_text(*block));
     if (!format.leaves_values())
-      print_fact("rounding", fmt::format("{}: {}", rounding_word(block->rounding), rounding_text(*block)));
+      print_fact("rounding", fmt::format("{}: {}", name_of(block->rounding), rounding_text(*block)));
     print_fact("scale", scale_text(*block));
   } else {
     print_fact("block", block_text(format) + " values of a row");

@@ -134,7 +134,7 @@ void print_table() {
 Json grid_json(const BlockFormat& format) {
   CodeRange range = code_range(format);
   if (const auto* grid = std::get_if<FloatGrid>(&format.grid)) {
-    return {{"kind", kind_word(grid->kind)},
+    return {{"kind", name_of(grid->kind)},
             {"exponent_bits", grid->exponent_bits},
             {"mantissa_bits", grid->mantissa_bits},
             {"bias", grid->bias},
@@ -184,7 +184,7 @@ void add_own(const Format& format, Json& result) {
   result["scale"] = block != nullptr ? scale_json(*block) : Json(nullptr);
   result["grid"] = block != nullptr ? grid_json(*block) : Json(nullptr);
   bool rounds = block != nullptr && !format.leaves_values();
-  result["rounding"] = rounds ? Json(rounding_word(block->rounding)) : Json(nullptr);
+  result["rounding"] = rounds ? Json(name_of(block->rounding)) : Json(nullptr);
   result["overflow"] = block != nullptr ? overflow_json(*block) : Json(nullptr);
   const auto* grid = block != nullptr ? std::get_if<FloatGrid>(&block->grid) : nullptr;
   if (grid == nullptr) return;
@@ -202,7 +202,7 @@ Json json_of(const Format& format) {
   Json result{{"name", entry.name},
               {"full_name", format.name},
               {"family", name_of(entry.family)},
-              {"summary", entry.summary},
+              {"summary", summary_of(format)},
               {"bits_per_weight", bits ? Json(*bits) : Json(nullptr)},
               {"bits", bits_text(format)},
               {"bits_formula", bits_formula(format)},

@@ -82,8 +82,21 @@ void print_metadata(const Model& model) {
   }
 }
 
+// The name that --format takes, where there is one, and the scales.
+std::string grid_text(const GridFinding& grid) {
+  return grid.format == grid.text() ? grid.format : fmt::format("{} ({})", grid.format, grid.scales);
+}
+
+// The first of the grids that the values are on, or all of them.
+std::string grids_text(const std::vector<GridFinding>& grids, bool all) {
+  std::vector<std::string> texts;
+  for (const GridFinding& grid : grids) texts.push_back(grid_text(grid));
+  if (all || texts.size() == 1) return join(texts, ", ");
+  return fmt::format("{} and {} more", texts[0], texts.size() - 1);
+}
+
 // What a reader should know of the values beyond the columns; only what there is.
-std::string remarks_on(const TensorInfo& info, const TensorReport& report) {
+std::string remarks_on(const TensorInfo& info, const TensorReport& report, bool all_grids) {
   const ValueStatistics& s = report.facts->statistics;
   std::vector<std::string> remarks;
   auto add = [&](uint64_t count, const char* what) {
@@ -98,10 +111,7 @@ std::string remarks_on(const TensorInfo& info, const TensorReport& report) {
   if (s.below_f16_normal_count > 0)
     remarks.push_back(percent(s.below_f16_normal_fraction()) + " below F16's normals");
   if (!decodes_exactly(info.type)) remarks.push_back("read as F32");
-  if (report.grids.size() == 1) remarks.push_back("exactly on " + report.grids[0].text());
-  if (report.grids.size() > 1)
-    remarks.push_back(
-        fmt::format("exactly on {} and {} more", report.grids[0].text(), report.grids.size() - 1));
+  if (!report.grids.empty()) remarks.push_back("exactly on " + grids_text(report.grids, all_grids));
   return join(remarks, "; ");
 }
 
@@ -110,7 +120,7 @@ std::string distinct_text(const TensorInfo& info, const TensorReport& report) {
   return decodes_exactly(info.type) ? ">65,536" : "-";
 }
 
-void print_tensors(const Model& model, const std::vector<TensorReport>& reports) {
+void print_tensors(const Model& model, const std::vector<TensorReport>& reports, bool all_grids) {
   using enum Table::Align;
   Table table({{"tensor", left},
                {"type", left},
@@ -143,7 +153,7 @@ void print_tensors(const Model& model, const std::vector<TensorReport>& reports)
       for (double value : {s.min(), s.max(), s.mean(), s.standard_deviation(), s.kurtosis()})
         row.push_back(short_number(value));
       row.push_back(std::isnan(s.largest_outlier()) ? "-" : fmt::format("{:.1f} std", s.largest_outlier()));
-      row.push_back(remarks_on(info, report));
+      row.push_back(remarks_on(info, report, all_grids));
     }
     table.add(std::move(row));
   }
@@ -176,7 +186,7 @@ void print_summary(const Model& model, const Options& options, const std::vector
     const TensorInfo& info = *model.tensors()[report.tensor_index].info;
     std::string fact;
     if (is_narrower(info, report)) fact = report.effective_precision;
-    if (!report.grids.empty()) fact = fmt::format("{} ({})", report.grids[0].codes, report.grids[0].scales);
+    if (!report.grids.empty()) fact = grid_text(report.grids[0]);
     if (!fact.empty()) {
       wider[fmt::format("{} in name and {} in fact", name_of(info.type), fact)].push_back(
           printable(info.name));
@@ -199,7 +209,8 @@ void print_summary(const Model& model, const Options& options, const std::vector
   } else {
     fmt::print("A lossless narrowing (--store narrow) would save nothing: no {}{} fits {}.\n",
                options.grids ? "matrix" : "F32 matrix", selection.given() ? " looked at" : "",
-               options.grids ? "a smaller type" : "F16 or BF16 (--grids tries quantized types too)");
+               options.grids ? "a smaller type of llama.cpp, as its quantizers find codes"
+                             : "F16 or BF16 (--grids tries quantized types too)");
   }
 }
 
@@ -278,7 +289,7 @@ int run(const Options& options, const CommonOptions& common) {
   std::vector<TensorReport> reports =
       inspect(model, indices, {.grids = options.grids, .progress = common.progress()});
   if (common.prints_text() && !reports.empty()) {
-    print_tensors(model, reports);
+    print_tensors(model, reports, common.verbose);
     print_summary(model, options, reports);
   }
   write_json(common, [&] { return json_of(model, sums, reports); });
@@ -306,8 +317,13 @@ std::function<int()> add_inspect(CLI::App& app, CommonOptions& common) {
       "--grids: a finding allows for rounding to the storage type and is checked value by value. Scales\n"
       "  are sought per tensor, row and group, per 128 x 128 tile (e4m3), as powers of two per 32 (MX),\n"
       "  E4M3 per 16 under one F32 (nvfp4), F16 per 32 (q4_0, q5_0, q8_0); other ggml types by quantizing\n"
-      "  again, but iq1, iq2 and iq3 not at all. What fewer bits or wider shared scales make superfluous is\n"
-      "  not listed\n\n" +
+      "  again, but iq1, iq2 and iq3 not at all. Findings of our own formats that fewer bits or wider "
+      "shared\n"
+      "  scales make superfluous are not listed; -v shows all that are. A name may be given to --format, "
+      "which\n"
+      "  chooses scales by its own rule. Finding nothing does not rule out a K or IQ type: ggml's search "
+      "may\n"
+      "  find other codes for restored values\n\n" +
       role_help());
   return [options, &common] { return run(*options, common); };
 }

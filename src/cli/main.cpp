@@ -75,8 +75,8 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,
-      "Print more: metadata (inspect), the plan with its rules (quantize), tensors that are equal (compare), "
-      "the estimate after each chunk (evaluate)");
+      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal "
+      "(compare), the estimate after each chunk (evaluate)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {

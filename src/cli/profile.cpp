@@ -219,10 +219,9 @@ void print_left_out(const ProfileResult& result) {
     return;
   }
   fmt::print(
-      "*: only a part of the role's tensors was measured; -: none of them. Bits per weight of all {} tensors "
-      "when\n"
+      "*: only a part of the role's tensors was measured; -: none of them. Bits per weight of {} when\n"
       "those that are left out stay as they are:\n{}\n",
-      format_count(result.tensors.size()), table.text(terminal_styles()));
+      counted(result.tensors.size(), "tensor"), table.text(terminal_styles()));
   for (const LeftOutGroup& group : groups) {
     std::vector<std::string> names;
     for (size_t index : group.tensors) names.push_back(printable(result.name_of(index)));

@@ -93,8 +93,11 @@ void prepare(QuantizeJob& job, Options& options, const CommonOptions& common) {
 int profile(const Options& options, const CommonOptions& common) {
   for (const CLI::Option* option : options.of_writing) {
     if (option->count() == 0) continue;
-    throw UsageError("{} and --profile exclude each other: a profile writes no file",
-                     option->get_name(option->get_positional()));
+    throw UsageError(
+        "{} and --profile exclude each other: a profile writes nothing, lists what does not fit, and takes "
+        "its formats from "
+        "--format",
+        option->get_name(option->get_positional()));
   }
   return run_profile({.model = options.model,
                       .selection = options.selection,

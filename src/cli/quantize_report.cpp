@@ -147,6 +147,21 @@ void print_bits(const QuantizeJob& job) {
              plan.model_requested_bits.value(), plan.model_bits.value());
 }
 
+// Tensors that --store auto or narrow had to widen.
+void print_widened(const QuantizeJob& job) {
+  std::vector<std::string> names;
+  for (const PlannedTensor& planned : job.plan.tensors) {
+    const TensorInfo& info = job.info(planned);
+    bool chosen = planned.store == Store::automatic || planned.store == Store::narrow;
+    TensorType after = job.layout.types[planned.tensor_index];
+    if (chosen && bits_per_weight(after) > bits_per_weight(info.type)) names.push_back(printable(info.name));
+  }
+  if (names.empty()) return;
+  fmt::print(
+      "{} stored in a wider type than before, since no smaller one holds the rounded values exactly: {}.\n",
+      names.size() == 1 ? "1 tensor is" : counted(names.size(), "tensor") + " are", some_of(names));
+}
+
 }  // namespace
 
 void print_sizes(const QuantizeJob& job, bool planned_only) {
@@ -155,6 +170,7 @@ void print_sizes(const QuantizeJob& job, bool planned_only) {
                counted(job.plan.skipped.size(), "tensor"));
   }
   if (!job.plan.tensors.empty() || !job.plan.skipped.empty()) print_bits(job);
+  print_widened(job);
   if (job.seed) fmt::print("Stochastic rounding: seed {}.\n", *job.seed);
   fmt::print("{}: {} -> {}, {:.4f} bits per weight stored{}\n", printable(join(job.layout.outputs, ", ")),
              format_bytes(job.layout.bytes_before), format_bytes(job.layout.bytes_after),
@@ -196,8 +212,12 @@ std::string why_unchanged(const QuantizeJob& job, const TensorResult& result) {
 void print_unchanged(const QuantizeJob& job, const RewriteResult& result) {
   std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
   for (const TensorResult& tensor : result.tensors) {
-    if (tensor.difference.changed_count > 0) continue;
-    std::string reason = why_unchanged(job, tensor);
+    const Difference& d = tensor.difference;
+    bool zeros_alone = d.changed_count > 0 && d.max_abs == 0 && d.nonfinite_changes == 0;
+    if (d.changed_count > 0 && !zeros_alone) continue;
+    std::string reason =
+        zeros_alone ? fmt::format("but for -0, which became 0, since {} has none", name_of(tensor.type_after))
+                    : why_unchanged(job, tensor);
     auto same =
         std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
     if (same == reasons.end()) same = reasons.insert(reasons.end(), {reason, {}});

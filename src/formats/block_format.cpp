@@ -135,10 +135,8 @@ BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t valu
     return own_bits(*block, row_length, value_count);
   const TypeFacts& facts = facts_of(std::get<TensorType>(format.kind));
   auto weights = static_cast<uint64_t>(value_count);
-  if (weights == 0) return {0, 0};
-  auto row = static_cast<uint64_t>(row_length);
-  uint64_t blocks_of_a_row = (row + facts.block_values - 1) / facts.block_values;
-  return {weights / row * blocks_of_a_row * facts.block_bytes * 8, weights};
+  // Where rows are no whole blocks the share of a block counts, rounded up to a whole bit.
+  return {(weights * facts.block_bytes * 8 + facts.block_values - 1) / facts.block_values, weights};
 }
 
 std::string misfit(const Format& format, int64_t row_length) {

@@ -107,7 +107,8 @@ StoredParts stored_parts(const BlockFormat& format);
 
 // What `format` would store for a tensor of `value_count` values in rows of `row_length`: codes; scales in the
 // scale type (8 bits for e8m0; 8 bits a block and 32 a tensor for e4m3_tensor); zero points of n bits. Rows that are
-// no multiple of its block or group end in one that is partly used: a ggml type stores all of it, a group its scale.
+// no multiple of a group end in a shorter one with a scale of its own. A ggml type does not take rows that are no whole
+// blocks; they count by its bits per weight, up to a whole bit.
 BitsPerWeight stored_bits(const Format& format, int64_t row_length, int64_t value_count);
 
 // Why `format` cannot apply to rows of this length, or "" when it can. The text names the nearest format that fits:

@@ -52,13 +52,12 @@ TEST(StoredBits, AreAnExactRatio) {
   EXPECT_EQ((BitsPerWeight{0, 0}).value(), 0.0);
 }
 
-TEST(StoredBits, RowsThatEndInAPartOfABlockStoreAllOfIt) {
-  // 172 = 5 x 32 + 12: six blocks of 18 bytes a row; one block of 144 bytes where 256 values make one.
-  EXPECT_EQ(bits_of("q4_0", 172, 3).bits, 3u * 6 * 18 * 8);
+TEST(StoredBits, RowsThatAreNoWholeBlocksOfGgmlCountTheirShare) {
+  EXPECT_EQ(bits_of("q4_0", 172, 3).bits, 3u * 172 * 9 / 2);  // 4.5 bits a weight
   EXPECT_EQ(bits_of("q4_0", 172, 3).weights, 3u * 172);
-  EXPECT_EQ(bits_of("q4_k", 64, 2).bits, 2u * 144 * 8);
+  EXPECT_EQ(bits_of("q4_k", 64, 2).bits, 128u * 9 / 2);
   EXPECT_EQ(bits_of("q4_k", 256, 2).bits, 2u * 144 * 8);
-  EXPECT_EQ(bits_of("q4_k", 257, 2).bits, 4u * 144 * 8);
+  EXPECT_EQ(bits_of("q4_k", 257, 1).bits, (257u * 9 + 1) / 2);  // up to a whole bit
 }
 
 TEST(StoredBits, RowsThatEndInAPartOfAGroupStoreItsScale) {

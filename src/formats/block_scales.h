@@ -23,10 +23,10 @@ struct BlockScale {
 
 // The scales of some blocks, field by field so that the loops over them vectorize.
 struct BlockScales {
-  float scale[kBlocksAtOnce];
-  float inverse[kBlocksAtOnce];
-  float lowest[kBlocksAtOnce];
-  float highest[kBlocksAtOnce];
+  float scale[kBlocksAtOnce] = {};
+  float inverse[kBlocksAtOnce] = {};
+  float lowest[kBlocksAtOnce] = {};
+  float highest[kBlocksAtOnce] = {};
   // Whether every block rounds by the plain loop: a scale above 0 and an inverse within F32, products within F32 too.
   bool plain = true;
 

@@ -2,132 +2,16 @@
 
 #include <algorithm>
 #include <optional>
-#include <span>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "formats/format_parameters.h"
 
 namespace fakequant {
 
 namespace {
 
 constexpr int64_t kLargestGroup = 65536;
-constexpr std::string_view kGroup = "group=";
-// Floats with more exponent bits reach as far as F32 itself: a scale would gain nothing and leave F32's range.
-constexpr int kMostScaledExponentBits = 5;
-
-bool is_float(const BlockFormat& format) {
-  return std::holds_alternative<FloatGrid>(format.grid);
-}
-bool is_integer(const BlockFormat& format) {
-  return std::holds_alternative<IntegerGrid>(format.grid);
-}
-const FloatGrid& float_of(const BlockFormat& format) {
-  return std::get<FloatGrid>(format.grid);
-}
-IntegerScheme scheme_of(const BlockFormat& format) {
-  return std::get<IntegerGrid>(format.grid).scheme;
-}
-void set_scheme(BlockFormat& format, IntegerScheme scheme) {
-  std::get<IntegerGrid>(format.grid).scheme = scheme;
-}
-
-// One word that a parameter may be: what it sets, and whether a format has it set.
-struct Word {
-  const char* word;
-  void (*set)(BlockFormat&);
-  bool (*is_set)(const BlockFormat&);
-};
-
-constexpr Word kExtents[] = {
-    {"tensor", [](BlockFormat& f) { f.extent = ScaleExtent::tensor; },
-     [](const BlockFormat& f) { return f.extent == ScaleExtent::tensor; }},
-    {"row", [](BlockFormat& f) { f.extent = ScaleExtent::row; },
-     [](const BlockFormat& f) { return f.extent == ScaleExtent::row; }},
-};
-
-constexpr Word kSchemes[] = {
-    {"restricted", [](BlockFormat& f) { set_scheme(f, IntegerScheme::restricted); },
-     [](const BlockFormat& f) { return scheme_of(f) == IntegerScheme::restricted; }},
-    {"full", [](BlockFormat& f) { set_scheme(f, IntegerScheme::full); },
-     [](const BlockFormat& f) { return scheme_of(f) == IntegerScheme::full; }},
-    {"asym", [](BlockFormat& f) { set_scheme(f, IntegerScheme::asym); },
-     [](const BlockFormat& f) { return scheme_of(f) == IntegerScheme::asym; }},
-};
-
-constexpr Word kScaleRules[] = {
-    {"scale=floor", [](BlockFormat& f) { f.scale_rule = ScaleRule::floor; },
-     [](const BlockFormat& f) { return f.scale_rule == ScaleRule::floor; }},
-    {"scale=ceil", [](BlockFormat& f) { f.scale_rule = ScaleRule::ceil; },
-     [](const BlockFormat& f) { return f.scale_rule == ScaleRule::ceil; }},
-    {"scale=rceil", [](BlockFormat& f) { f.scale_rule = ScaleRule::rceil; },
-     [](const BlockFormat& f) { return f.scale_rule == ScaleRule::rceil; }},
-    {"scale=even", [](BlockFormat& f) { f.scale_rule = ScaleRule::even; },
-     [](const BlockFormat& f) { return f.scale_rule == ScaleRule::even; }},
-};
-
-constexpr Word kRoundings[] = {
-    {"rne", [](BlockFormat& f) { f.rounding = Rounding::rne; },
-     [](const BlockFormat& f) { return f.rounding == Rounding::rne; }},
-    {"rtz", [](BlockFormat& f) { f.rounding = Rounding::rtz; },
-     [](const BlockFormat& f) { return f.rounding == Rounding::rtz; }},
-    {"rna", [](BlockFormat& f) { f.rounding = Rounding::rna; },
-     [](const BlockFormat& f) { return f.rounding == Rounding::rna; }},
-    {"sr", [](BlockFormat& f) { f.rounding = Rounding::sr; },
-     [](const BlockFormat& f) { return f.rounding == Rounding::sr; }},
-};
-
-constexpr Word kScaleTypes[] = {
-    {"scale_type=f32", [](BlockFormat& f) { f.scale_type = ScaleType::f32; },
-     [](const BlockFormat& f) { return f.scale_type == ScaleType::f32; }},
-    {"scale_type=f16", [](BlockFormat& f) { f.scale_type = ScaleType::f16; },
-     [](const BlockFormat& f) { return f.scale_type == ScaleType::f16; }},
-    {"scale_type=bf16", [](BlockFormat& f) { f.scale_type = ScaleType::bf16; },
-     [](const BlockFormat& f) { return f.scale_type == ScaleType::bf16; }},
-};
-
-constexpr Word kOverflows[] = {
-    {"sat", [](BlockFormat& f) { f.overflow = Overflow::saturate; },
-     [](const BlockFormat& f) { return f.overflow == Overflow::saturate; }},
-    {"inf", [](BlockFormat& f) { f.overflow = Overflow::infinite; },
-     [](const BlockFormat& f) { return f.overflow == Overflow::infinite; }},
-};
-
-// One choice that a format offers. Its words exclude each other.
-struct Parameter {
-  const char* name;  // for messages
-  std::span<const Word> words;
-  bool takes_group;  // group=N besides the words
-  const char* meaning;
-  bool (*applies)(const BlockFormat&);
-  // Whether the full name says it: always, or only where it is not what the catalog's entry has.
-  bool (*is_said)(const BlockFormat&);
-};
-
-bool always(const BlockFormat&) {
-  return true;
-}
-
-bool takes_extent(const BlockFormat& f) {
-  if (f.has_standard_scale()) return false;
-  return !is_float(f) || float_of(f).exponent_bits <= kMostScaledExponentBits;
-}
-
-constexpr Parameter kParameters[] = {
-    {"scale extent", kExtents, true, "which values share a scale", takes_extent,
-     [](const BlockFormat& f) { return f.has_scale(); }},
-    {"scheme", kSchemes, false, "codes -Q..Q, -Q-1..Q, or with a zero point",
-     [](const BlockFormat& f) { return is_integer(f) && !f.has_standard_scale(); }, always},
-    {"scale rule", kScaleRules, false, "how the power of two is chosen",
-     [](const BlockFormat& f) { return f.scale_type == ScaleType::e8m0; }, always},
-    {"rounding", kRoundings, false,
-     "to nearest with ties to even, toward zero, ties away from zero, stochastic (--seed)", always, always},
-    {"scale type", kScaleTypes, false, "how the scale is stored", takes_extent,
-     [](const BlockFormat& f) { return f.scale_type != ScaleType::f32; }},
-    {"overflow", kOverflows, false, "what overflows becomes the largest value, or Inf (NaN in e4m3 and fnuz)",
-     [](const BlockFormat& f) { return is_float(f) && !f.has_standard_scale(); },
-     [](const BlockFormat& f) { return !f.has_scale() && f.overflow != default_overflow(float_of(f)); }},
-};
 
 struct KindWord {
   const char* word;
@@ -140,13 +24,6 @@ constexpr KindWord kKinds[] = {{"ieee", FloatKind::ieee},
                                {"finite", FloatKind::finite}};
 
 constexpr const char* kKindWords = "ieee, fn, fnuz or finite";
-
-const char* name_of(FloatKind kind) {
-  for (const KindWord& word : kKinds) {
-    if (word.kind == kind) return word.word;
-  }
-  FQ_CHECK(!"a kind without a name");
-}
 
 std::optional<FloatKind> kind_of(std::string_view word) {
   for (const KindWord& kind : kKinds) {
@@ -173,23 +50,56 @@ std::optional<FloatShape> shape_of(std::string_view name) {
   return FloatShape{static_cast<int>(exponent), static_cast<int>(mantissa)};
 }
 
+// What other tools call our formats.
+struct ForeignName {
+  const char* foreign;
+  const char* name;
+};
+
+constexpr ForeignName kForeignNames[] = {{"bfloat16", "bf16"},
+                                         {"fp16", "f16"},
+                                         {"float16", "f16"},
+                                         {"half", "f16"},
+                                         {"fp32", "f32"},
+                                         {"float32", "f32"},
+                                         {"float", "f32"},
+                                         {"fp8", "e4m3 or e5m2"},
+                                         {"fp8_e4m3", "e4m3"},
+                                         {"fp8_e5m2", "e5m2"},
+                                         {"float8_e4m3fn", "e4m3"},
+                                         {"float8_e5m2", "e5m2"},
+                                         {"e4m3fn", "e4m3"},
+                                         {"fp6", "e3m2 or e2m3"},
+                                         {"fp4", "e2m1"},
+                                         {"mxfp8", "mxfp8_e4m3 or mxfp8_e5m2"},
+                                         {"mxfp4_e2m1", "mxfp4"},
+                                         {"nvfp4_e2m1", "nvfp4"},
+                                         {"mxfp6", "mxfp6_e3m2 or mxfp6_e2m3"}};
+
 std::vector<std::string> known_names() {
   std::vector<std::string> names;
   for (const CatalogEntry& entry : catalog()) names.push_back(entry.name);
   return names;
 }
 
+std::string did_you_mean_format(std::string_view name) {
+  for (const ForeignName& known : kForeignNames) {
+    if (name == known.foreign) return fmt::format("; did you mean {}?", known.name);
+  }
+  return did_you_mean(name, known_names());
+}
+
 BlockFormat generic_format(std::string_view text, std::string_view name, const FloatShape& shape,
                            FloatKind kind) {
   if (shape.exponent_bits < 2 || shape.exponent_bits > 8 || shape.mantissa_bits > 22) {
-    throw UsageError("format '{}': {} is none of e2m0 to e8m22{}", printable(text), printable(name),
+    throw UsageError("format '{}': {} is none of e2m0 to e8m22{}", excerpt(text), excerpt(name),
                      shape.exponent_bits < 2 ? "; for equally spaced values use int2 to int16" : "");
   }
   if (shape.exponent_bits == 8 && (kind == FloatKind::fn || kind == FloatKind::finite)) {
     throw UsageError(
         "format '{}': eight exponent bits of kind {} reach beyond F32, in which values are kept; wanted ieee "
         "or fnuz",
-        printable(text), name_of(kind));
+        excerpt(text), name_of(kind));
   }
   FloatGrid grid = float_grid(shape.exponent_bits, shape.mantissa_bits, kind);
   return {.grid = grid, .overflow = default_overflow(grid)};
@@ -209,15 +119,15 @@ Format base_format(std::string_view text, const std::string& name, std::optional
   }
   if (entry != entries.end()) return entry->format;
   if (shape) {
-    throw UsageError("format '{}': of which kind? Give {}:KIND with {}", printable(text), printable(name),
+    throw UsageError("format '{}': of which kind? Give {}:KIND with {}", excerpt(text), excerpt(name),
                      kKindWords);
   }
   if (name == lower(generic_float_entry().name)) {
-    throw UsageError("format '{}': which numbers of bits, and which kind? For example {}", printable(text),
+    throw UsageError("format '{}': which numbers of bits, and which kind? For example {}", excerpt(text),
                      generic_float_entry().format.name);
   }
-  throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", printable(text),
-                   printable(name), did_you_mean(name, known_names()));
+  throw UsageError("format '{}': '{}' is no format; see `fakequant formats`{}", excerpt(text), excerpt(name),
+                   did_you_mean_format(name));
 }
 
 // Takes a kind out of the parameters; at most one may be there.
@@ -231,8 +141,8 @@ std::optional<FloatKind> take_kind(std::string_view text, const std::string& nam
       continue;
     }
     if (kind) {
-      throw UsageError("format '{}': its kind is given twice, the second time as '{}'", printable(text),
-                       printable(parts[i]));
+      throw UsageError("format '{}': its kind is given twice, the second time as '{}'", excerpt(text),
+                       excerpt(parts[i]));
     }
     kind = word;
     parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(i));
@@ -242,9 +152,10 @@ std::optional<FloatKind> take_kind(std::string_view text, const std::string& nam
 
 void set_group(std::string_view text, std::string_view parameter, BlockFormat& format) {
   uint64_t values = 0;
-  if (!parse_unsigned(parameter.substr(kGroup.size()), values) || values < 1 || values > kLargestGroup) {
-    throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", printable(text),
-                     printable(parameter), kLargestGroup);
+  if (!parse_unsigned(parameter.substr(kGroupParameter.size()), values) || values < 1 ||
+      values > kLargestGroup) {
+    throw UsageError("format '{}': found '{}', wanted group=N with N from 1 to {}", excerpt(text),
+                     excerpt(parameter), kLargestGroup);
   }
   format.extent = ScaleExtent::group;
   format.group_values = static_cast<int64_t>(values);
@@ -253,9 +164,9 @@ void set_group(std::string_view text, std::string_view parameter, BlockFormat& f
 // Applies one parameter and returns which it was.
 const Parameter& apply_parameter(std::string_view text, std::string_view word, BlockFormat& format) {
   std::vector<std::string> accepted;
-  for (const Parameter& parameter : kParameters) {
+  for (const Parameter& parameter : format_parameters()) {
     if (!parameter.applies(format)) continue;
-    if (parameter.takes_group && word.substr(0, kGroup.size()) == kGroup) {
+    if (parameter.takes_group && word.substr(0, kGroupParameter.size()) == kGroupParameter) {
       set_group(text, word, format);
       return parameter;
     }
@@ -268,8 +179,8 @@ const Parameter& apply_parameter(std::string_view text, std::string_view word, B
     }
     if (parameter.takes_group) accepted.emplace_back("group=N");
   }
-  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", printable(text),
-                   printable(word), join(accepted, ", "), did_you_mean(word, accepted));
+  throw UsageError("format '{}': '{}' is no parameter of it, wanted one of {}{}", excerpt(text),
+                   excerpt(word), join(accepted, ", "), did_you_mean(word, accepted));
 }
 
 // What only the whole format shows: a scale type or an overflow rule without what they are about.
@@ -280,15 +191,15 @@ void check_combination(std::string_view text, const BlockFormat& format,
   };
   if (has("scale type") && !format.has_scale()) {
     throw UsageError("format '{}': it has no scale to store; give :tensor, :row or :group=N as well",
-                     printable(text));
+                     excerpt(text));
   }
-  if (!is_float(format) || format.overflow != Overflow::infinite) return;
+  if (!std::holds_alternative<FloatGrid>(format.grid) || format.overflow != Overflow::infinite) return;
   if (format.has_scale() && has("overflow")) {
     throw UsageError("format '{}': with a scale the largest value is the largest code: nothing becomes Inf",
-                     printable(text));
+                     excerpt(text));
   }
-  if (float_of(format).kind == FloatKind::finite) {
-    throw UsageError("format '{}': {} has neither Inf nor NaN: what overflows saturates", printable(text),
+  if (std::get<FloatGrid>(format.grid).kind == FloatKind::finite) {
+    throw UsageError("format '{}': {} has neither Inf nor NaN: what overflows saturates", excerpt(text),
                      catalog_name(format).empty() ? "a finite grid" : catalog_name(format));
   }
 }
@@ -296,25 +207,23 @@ void check_combination(std::string_view text, const BlockFormat& format,
 std::string base_name(const BlockFormat& format) {
   std::string name = catalog_name(format);
   if (!name.empty()) return name;
-  const FloatGrid& grid = float_of(format);
+  const FloatGrid& grid = std::get<FloatGrid>(format.grid);
   return fmt::format("e{}m{}:{}", grid.exponent_bits, grid.mantissa_bits, name_of(grid.kind));
-}
-
-std::string word_in(const Parameter& parameter, const BlockFormat& format) {
-  if (parameter.takes_group && format.extent == ScaleExtent::group)
-    return fmt::format("{}{}", kGroup, format.group_values);
-  for (const Word& word : parameter.words) {
-    if (word.is_set(format)) return word.word;
-  }
-  FQ_CHECK(!"a parameter without a word");
 }
 
 }  // namespace
 
+std::string_view name_of(FloatKind kind) {
+  for (const KindWord& word : kKinds) {
+    if (word.kind == kind) return word.word;
+  }
+  FQ_CHECK(!"a kind without a name");
+}
+
 std::string canonical_name(const BlockFormat& format) {
   std::string name = base_name(format);
-  if (is_float(format) && float_of(format) == kF32) return name;
-  for (const Parameter& parameter : kParameters) {
+  if (std::holds_alternative<FloatGrid>(format.grid) && std::get<FloatGrid>(format.grid) == kF32) return name;
+  for (const Parameter& parameter : format_parameters()) {
     if (!parameter.applies(format) || !parameter.is_said(format)) continue;
     name += ':';
     name += word_in(parameter, format);
@@ -335,11 +244,11 @@ std::vector<ParameterHelp> parameters_of(const Format& format) {
     help.push_back(
         {":ieee|fn|fnuz|finite", fmt::format("what the top codes mean (here {})", name_of(grid->kind))});
   }
-  for (const Parameter& parameter : kParameters) {
+  for (const Parameter& parameter : format_parameters()) {
     if (!parameter.applies(defaults)) continue;
     // A finite grid has nowhere to go: of the words for overflow it takes the default alone.
-    bool only_saturates =
-        parameter.words.data() == kOverflows && float_of(defaults).kind == FloatKind::finite;
+    bool only_saturates = std::string_view(parameter.name) == "overflow" &&
+                          std::get<FloatGrid>(defaults.grid).kind == FloatKind::finite;
     if (only_saturates) continue;
     std::vector<std::string> words;
     for (const Word& word : parameter.words) words.emplace_back(word.word);
@@ -363,8 +272,8 @@ Format parse_format(std::string_view text) {
   std::optional<FloatKind> kind = take_kind(text, parts[0], parts);
   Format format = base_format(text, parts[0], kind);
   if (parts.size() > 1 && (format.is_ggml() || format.leaves_values())) {
-    throw UsageError("format '{}': {} takes no parameters, found '{}'", printable(text), parts[0],
-                     printable(parts[1]));
+    throw UsageError("format '{}': {} takes no parameters, found '{}'", excerpt(text), parts[0],
+                     excerpt(parts[1]));
   }
   if (format.is_ggml()) return format;
   auto& block = std::get<BlockFormat>(format.kind);
@@ -372,8 +281,8 @@ Format parse_format(std::string_view text) {
   for (size_t i = 1; i < parts.size(); ++i) {
     const Parameter& parameter = apply_parameter(text, parts[i], block);
     if (std::find(given.begin(), given.end(), &parameter) != given.end()) {
-      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", printable(text),
-                       parameter.name, printable(parts[i]));
+      throw UsageError("format '{}': its {} is given twice, the second time as '{}'", excerpt(text),
+                       parameter.name, excerpt(parts[i]));
     }
     given.push_back(&parameter);
   }
@@ -387,9 +296,10 @@ Format parse_format(std::string_view text) {
 std::vector<Format> parse_format_list(std::string_view text) {
   std::vector<Format> formats;
   for (const std::string& part : split(std::string(text), ',')) {
+    if (trim(part).empty()) throw UsageError("format list '{}': an item is empty", excerpt(text));
     Format format = parse_format(part);
     if (std::find(formats.begin(), formats.end(), format) != formats.end()) {
-      throw UsageError("format list '{}': {} is given twice", printable(text), format.name);
+      throw UsageError("format list '{}': {} is given twice", excerpt(text), format.name);
     }
     formats.push_back(std::move(format));
   }

@@ -18,6 +18,10 @@ Format parse_format(std::string_view text);
 // given twice.
 std::vector<Format> parse_format_list(std::string_view text);
 
+// "ieee", "fn", "fnuz", "finite"; "rne", "rtz", "rna", "sr".
+std::string_view name_of(FloatKind kind);
+std::string_view name_of(Rounding rounding);
+
 // The full spelling of one of our own formats, in which everything that decides its numbers stands: bf16:rtz,
 // int4:group=32:restricted:rne. parse_format gives the same format back.
 std::string canonical_name(const BlockFormat& format);

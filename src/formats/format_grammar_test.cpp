@@ -251,5 +251,16 @@ TEST(ParametersOf, NamesTheDefaultsAndNothingForGgmlAndF32) {
   EXPECT_NE(help_of("e4m3").find(":ieee|fn|fnuz|finite"), std::string::npos);
 }
 
+TEST(ParseFormat, KnowsWhatOtherToolsCallOurFormats) {
+  EXPECT_NE(error_of("bfloat16").find("did you mean bf16?"), std::string::npos);
+  EXPECT_NE(error_of("float8_e4m3fn").find("did you mean e4m3?"), std::string::npos);
+  EXPECT_NE(error_of("mxfp8").find("did you mean mxfp8_e4m3 or mxfp8_e5m2?"), std::string::npos);
+}
+
+TEST(ParseFormat, QuotesLongInputInPart) {
+  EXPECT_LT(error_of(std::string(100'000, 'a')).size(), 400u);
+  EXPECT_LT(error_of("e4m3:" + std::string(100'000, 'a')).size(), 500u);
+}
+
 }  // namespace
 }  // namespace fakequant

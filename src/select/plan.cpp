@@ -62,6 +62,8 @@ void sum_bits(TensorList tensors, Plan& plan) {
 
 // Tensors of integer types are tables of indices and flags.
 std::string reason_against(const Format& format, const TensorInfo& tensor) {
+  if (tensor.type == TensorType::F64)
+    return "its values of type F64 are not rounded, since they are read as F32";
   if (format.leaves_values()) return "";
   if (facts_of(tensor.type).type_class == TypeClass::integer) {
     return fmt::format(

@@ -26,7 +26,7 @@ struct SkippedTensor {
   std::string format;  // Format::name
   std::string reason;
   std::string rule;
-  BitsPerWeight requested_bits;  // what the format would take if rows were padded to whole blocks
+  BitsPerWeight requested_bits;  // what the format takes for as many weights, though it does not fit
   BitsPerWeight achieved_bits;   // what the file stores
 };
 
@@ -51,7 +51,8 @@ struct PlanOptions {
   bool skip_unfit = false;    // leave tensors whose format does not fit, and list them, instead of an error
 };
 
-// Why `format` cannot apply to the tensor, or "" when it can: misfit, or integers that are no weights.
+// Why `format` cannot apply to the tensor, or "" when it can: misfit, integers that are no weights, or F64,
+// which rows of F32 cannot carry.
 std::string reason_against(const Format& format, const TensorInfo& tensor);
 
 // What the file stores for the tensor.

@@ -169,7 +169,7 @@ Store parse_store(std::string_view text) {
     if (wanted == entry.name) return entry.store;
     names.emplace_back(entry.name);
   }
-  throw UsageError("store '{}': wanted one of {}{}", printable(text), join(names, ", "),
+  throw UsageError("store '{}': wanted one of {}{}", excerpt(text), join(names, ", "),
                    did_you_mean(wanted, names));
 }
 

@@ -27,7 +27,8 @@ struct GridFinding {
 //
 //   e2m1 e2m3 e3m2 e4m3 e5m2 e4m3fnuz e5m2fnuz   without scale
 //   those (but e5m2fnuz) with some F32 scale     per tensor, row, group of 128, 64, 32 or 16
-//   e4m3 with an F32 scale per tile of 128 x 128 (DeepSeek-V3), for which the grammar has no name
+//   e4m3 with an F32 scale per tile of 128 x 128 (DeepSeek-V3), for which the grammar has no name; rows of at
+//                                                most 2^15 values
 //   int2..int8       restricted and full, with some F32 scale per tensor, row, group of 128, 64 or 32
 //   nf4              with some F32 scale per tensor, row, group of 4096, 2048, ... 32
 //   mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8   with some power of two per 32

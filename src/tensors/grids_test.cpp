@@ -227,7 +227,7 @@ TEST(ExactGridsOf, KQuantsByQuantizingAgain) {
 // Not only the largest code may be the largest value's.
 TEST(ExactGridsOf, TheLargestValueMayHaveAnyCode) {
   std::vector<float> values = normal_values(kCount, 11);
-  const auto& e4m3 = std::get<BlockFormat>(parse_format("e4m3").kind);
+  const BlockFormat e4m3 = std::get<BlockFormat>(parse_format("e4m3").kind);
   for (size_t row = 0; row < kRows; ++row) {
     std::span<float> of_row(values.data() + row * kColumns, kColumns);
     const float scale = 0.0011f * static_cast<float>(1 + row % 7);

@@ -80,7 +80,7 @@ bool is_half(TensorType type) {
 // asked to.
 TensorType narrow_type_of(const TensorView& view, const ValueFacts& facts, bool quantized_types) {
   const TensorInfo& info = *view.info;
-  if (!may_narrow(info) || !can_encode(info.type)) return info.type;
+  if (info.value_count == 0 || !may_narrow(info) || !can_encode(info.type)) return info.type;
   StorageNeeds needs{.needs = facts.needs, .changed = false, .quantized = {}};
   if (quantized_types) needs.quantized = exact_quantized_type(view);
   return smallest_exact(info, true, needs);

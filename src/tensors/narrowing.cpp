@@ -141,8 +141,9 @@ StorageNeeds storage_needs(const TensorView& view, const Rounder& rounder, bool 
   const std::vector<Piece>& pieces = rounder.pieces();
   StorageNeeds whole;
   if (pieces.empty()) return whole;
+  whole.quantized = rounder.encoded_type();
   std::optional<ExactQuantizedTypes> types;
-  if (quantized_types) {
+  if (quantized_types && !whole.quantized) {
     types.emplace(*view.info, pieces);
     Scratch scratch;
     round_piece(view, rounder, first_row_of(*view.info, pieces.front()), scratch);
@@ -184,7 +185,7 @@ TensorType smallest_exact(const TensorInfo& info, bool narrow, const StorageNeed
   if (info.type == TensorType::F16 && rounded.needs.fit(kF16)) type = info.type;
   if (info.type == TensorType::BF16 && rounded.needs.fit(kBf16)) type = info.type;
   if (info.type == TensorType::F32 && !narrows) type = info.type;
-  if (is_quantized(info.type) && !rounded.changed) type = info.type;
+  if (is_quantized(info.type) && (!rounded.changed || rounded.quantized == info.type)) type = info.type;
   const bool smaller =
       narrows && rounded.quantized && bits_per_weight(*rounded.quantized) < bits_per_weight(type);
   return smaller ? *rounded.quantized : type;

@@ -54,7 +54,8 @@ class ExactQuantizedTypes {
 struct StorageNeeds {
   PrecisionNeeds needs;
   bool changed = false;                 // rounding changes a value
-  std::optional<TensorType> quantized;  // the smallest that holds all; only looked for if asked to
+  // The format itself when it is a ggml type; else the smallest that holds all, if it was looked for.
+  std::optional<TensorType> quantized;
 };
 
 // Reads and rounds a tensor once, and its first row twice when quantized types are looked for. `advance` is
@@ -68,7 +69,7 @@ std::optional<TensorType> exact_quantized_type(const TensorView& view);
 // The smallest exact storage type of a tensor after rounding.
 //
 //   narrow   false (auto): its own type when that holds the values, else the first of F16, BF16, F32 that
-//            does. true: then also any smaller type, when may_narrow() allows
+//            does. true: then also rounded.quantized when that is smaller and may_narrow() allows
 TensorType smallest_exact(const TensorInfo& info, bool narrow, const StorageNeeds& rounded);
 
 }  // namespace fakequant

@@ -27,8 +27,6 @@ bool takes_importance(const Format& format) {
 }
 
 std::string reason_to_leave_out(const Format& format, const TensorInfo& info, bool has_importance) {
-  if (info.type == TensorType::F64)
-    return "its values of type F64 are not rounded, since they are read as F32";
   if (!can_decode(info.type)) {
     return fmt::format("its values of type {} cannot be read, the type is internal to ggml",
                        name_of(info.type));

@@ -25,7 +25,7 @@ struct ProfileCell {
   size_t measured_tensors = 0;
   Difference difference;               // over the measured tensors, rounded values against those of the file
   BitsPerWeight bits{0, 0};            // of the measured tensors in the format
-  BitsPerWeight requested_bits{0, 0};  // of all tensors in the format, rows padded where it does not fit
+  BitsPerWeight requested_bits{0, 0};  // of all tensors in the format, also those it does not fit
   BitsPerWeight achieved_bits{0, 0};   // of the measured tensors in the format, of the others in the file
   std::vector<LeftOut> left_out;       // ascending index
 };
@@ -62,8 +62,9 @@ std::vector<LeftOut> unfit_tensors(const Model& model, std::span<const size_t> t
 //   difference  of each tensor bit for bit what rewrite measures when its storage is exact, and merged in the order of
 //               tensors
 //
-// Formats that cut a tensor alike share one reading of it. Memory does not depend on the model's size; results do not
-// depend on the number of threads. Throws Error for a file that cannot be read.
+// Formats that cut a tensor alike share one reading of it; one more goes before it for each whose scales take the range
+// of the whole tensor. Memory does not depend on the model's size; results do not depend on the number of threads.
+// Throws Error for a file that cannot be read.
 Profile profile_formats(const Model& model, std::span<const size_t> tensors, std::span<const Format> formats,
                         const ImportanceMatrix& importance, uint64_t seed, Progress::Mode mode);
 

@@ -118,7 +118,7 @@ TEST(Profile, PairsThatDoNotFitAreLeftOutAndCounted) {
   uint64_t measured = 709 * 144 * 8;
   EXPECT_EQ(q4_k.total.bits, (BitsPerWeight{measured, 256 * 709}));
   EXPECT_EQ(q4_k.total.requested_bits,
-            (BitsPerWeight{measured + (5 + 6) * 144 * 8, 256 * 709 + 64 * 5 + 172 * 6}));
+            (BitsPerWeight{measured + (64 * 5 + 172 * 6) * 9 / 2, 256 * 709 + 64 * 5 + 172 * 6}));
   EXPECT_EQ(q4_k.total.achieved_bits,
             (BitsPerWeight{measured + (64 * 5 + 172 * 6) * 32, 256 * 709 + 64 * 5 + 172 * 6}));
   EXPECT_EQ(q4_k.cells[1].measured_tensors, 0u);

@@ -59,6 +59,8 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
 
 // Stores scratch.rounded as the job's type into scratch.bytes and returns the values that the file will hold.
 std::span<const float> store_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
+  // ggml has encoded the values to round them: a second search could find other codes.
+  if (job.rounder.encoded_type() == job.type_after) return scratch.rounded;
   const TensorInfo& info = *job.view.info;
   bool quantized = facts_of(job.type_after).type_class == TypeClass::quantized;
   scratch.bytes.resize(bytes_before_value(job.type_after, piece.value_count));

@@ -66,16 +66,21 @@ void Rounder::learn_ranges(const TensorView& view) {
   }
 }
 
+std::optional<TensorType> Rounder::encoded_type() const {
+  const auto* type = std::get_if<TensorType>(&format_.kind);
+  return type != nullptr ? std::optional(*type) : std::nullopt;
+}
+
 void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const {
   if (format_.leaves_values()) return;
   if (const auto* type = std::get_if<TensorType>(&format_.kind)) {
     round_by_ggml(*type, piece, values, bytes);
     return;
   }
+  FQ_CHECK(!needs_ranges() || !ranges_.empty());
   const auto& block = std::get<BlockFormat>(format_.kind);
-  TensorContext context{.range = {},
-                        .random_key = random_key_,
-                        .first_value = static_cast<uint64_t>(piece.first_value)};
+  TensorContext context{
+      .range = {}, .random_key = random_key_, .first_value = static_cast<uint64_t>(piece.first_value)};
   bool cut_row = block.extent == ScaleExtent::row && !ranges_.empty();
   if (cut_row) {
     round_with_range(block, ranges_[static_cast<size_t>(piece.first_row)], context, values);

@@ -1,6 +1,7 @@
 #pragma once
 // Any format, our own or ggml's, as one function on rows of one tensor. Knows no files.
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,12 +25,15 @@ class Rounder {
   // The pieces in which this format can be applied to the tensor.
   const std::vector<Piece>& pieces() const { return pieces_; }
 
-  // True when a scale takes more than the values of a piece: then learn_ranges() must run before round().
+  // True when a scale takes more than the values of a piece: then learn_ranges() must run before round() (checked).
   bool needs_ranges() const;
   void learn_ranges(const TensorView& view);
 
-  // Replaces the values of a piece by their restored values. `bytes` is scratch memory. Pieces may run in
-  // parallel. Throws Error naming the tensor when a ggml type meets NaN or Inf.
+  // The ggml type whose codes round() leaves in `bytes`; nothing for formats of our own.
+  std::optional<TensorType> encoded_type() const;
+
+  // Replaces the values of a piece by their restored values. `bytes` gets the piece as encoded_type(), or is scratch
+  // memory. Pieces may run in parallel. Throws Error naming the tensor when a ggml type meets NaN or Inf.
   void round(const Piece& piece, std::span<float> values, std::vector<std::byte>& bytes) const;
 
  private:

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "formats/catalog.h"
 #include "formats/format_grammar.h"
+#include "formats/random_words.h"
 #include "tensors/importance.h"
 #include "tensors/testing.h"
 
@@ -60,12 +61,22 @@ TEST(Rounder, ARowLongerThanAPieceHasOneScaleAllTheSame) {
   MemoryTensor tensor(normal_values(2 * kRow, 2), {kRow, 2});
   tensor.values[5] = 1.0f;             // the extreme of the first row lies in its first piece
   tensor.values[2 * kRow - 1] = 3.0f;  // and of the second in its last
-  for (const char* name : {"int8", "int8:asym", "int4:group=64"}) {
+  for (const char* name : {"int8", "int8:asym", "int4:group=64", "int4:tensor", "e4m3:row", "nvfp4",
+                           "nf4:tensor", "mxfp4", "bf16:sr", "e4m3:row:sr", "nf4:row:sr", "nvfp4:sr"}) {
     Format format = parse_format(name);
     std::vector<float> wanted = tensor.values;
-    fake_quantize_rows(std::get<BlockFormat>(format.kind), kRow, {}, wanted);
+    TensorContext context{.range = scale_range(tensor.values), .random_key = random_key(0, tensor.info.name)};
+    fake_quantize_rows(std::get<BlockFormat>(format.kind), kRow, context, wanted);
     EXPECT_EQ(rounded_by_pieces(tensor, format), wanted) << name;
   }
+}
+
+TEST(RounderDeathTest, ScalesThatAreSharedMustBeLearntFirst) {
+  MemoryTensor tensor(normal_values(64, 2), {64});
+  Format format = parse_format("nvfp4");
+  Rounder rounder(format, tensor.info, {});
+  std::vector<std::byte> bytes;
+  EXPECT_DEATH(rounder.round(rounder.pieces()[0], tensor.values, bytes), "");
 }
 
 TEST(Rounder, GgmlTypesGiveWhatTheCodecGives) {

@@ -18,7 +18,8 @@ class PlannedRounders {
  public:
   // `seed` is for stochastic rounding. Throws Error, before any work, for a tensor that cannot be rounded as
   // planned (Rounder::check).
-  PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance, uint64_t seed = 0);
+  PlannedRounders(const Model& model, const Plan& plan, const ImportanceMatrix& importance,
+                  uint64_t seed = 0);
 
   // The rounder of plan.tensors[index], its scales learnt where pieces share them; it lives until the next
   // call. Not for several threads at once.

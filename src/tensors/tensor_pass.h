@@ -1,6 +1,6 @@
 #pragma once
 // Walks over the values of a tensor in pieces that fit in memory, whatever the tensor's size: decode, visit.
-// Shared by inspect, compare and rewrite. Knows no formats.
+// Shared by inspect, compare, profile and rewrite. Knows no formats.
 
 #include <cstdint>
 #include <functional>

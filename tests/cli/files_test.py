@@ -301,6 +301,30 @@ class Storage(ProgramTest):
         result = self.run_json("compare", self.input, self.path("out.gguf"))
         self.assertEqual((result["total"]["changed_count"], result["metadata"]), (0, []))
 
+    def test_narrow_stores_a_ggml_format_as_the_codes_that_rounding_found(self):
+        # A second search would find other codes for restored values: Q5_K's and Q3_K's does.
+        for form in ("q5_k", "q3_k", "iq4_xs", "q8_0"):
+            options = ("--tensors", "blk.0.ffn_up.weight,blk.0.attn_norm.weight", "--force")
+            tensors = self.run_json("quantize", "demo", self.path("narrow.gguf"), "--format", form, "--store", "narrow", *options)["tensors"]
+            self.assertEqual({t["name"]: t["type_after"] for t in tensors},
+                             {"blk.0.ffn_up.weight": form.upper(), "blk.0.attn_norm.weight": "F32"}, form)
+            self.assertEqual({t["store_max_abs"] for t in tensors}, {0})
+            self.run_ok("quantize", "demo", self.path("wide.gguf"), "--format", form, "--store", "f32", *options)
+            self.assertEqual(self.run_json("compare", self.path("wide.gguf"), self.path("narrow.gguf"))["total"]["changed_count"], 0)
+
+    def test_what_had_to_be_widened_is_said(self):
+        text = self.run_ok("quantize", "demo", self.path("out.gguf"), "--tensors", "blk.0.ffn_up.weight", "--format", "nf4", "--store", "narrow").stdout
+        self.assertIn("1 tensor is stored in a wider type than before", text)
+        self.assertIn("blk.0.ffn_up.weight", text)
+
+    def test_a_change_of_zeros_sign_alone_is_called_one(self):
+        options = ("--tensors", "blk.0.ffn_up.weight", "--force")
+        self.run_ok("quantize", "demo", self.path("wide.gguf"), "--format", "mxfp4", "--store", "f32", *options)
+        text = self.run_ok("quantize", self.path("wide.gguf"), self.path("narrow.gguf"), "--format", "f32", "--store", "narrow", *options).stdout
+        self.assertIn("Unchanged: blk.0.ffn_up.weight: but for -0, which became 0, since MXFP4 has none.", text)
+        text = self.run_ok("compare", self.path("wide.gguf"), self.path("narrow.gguf")).stdout
+        self.assertIn("The values are the same in 56 of 57 tensors, but for the sign of zeros in 1 more; 1 is stored in another type.", text)
+
     def test_inspect_says_what_narrowing_would_save(self):
         result = self.run_json("inspect", self.input)
         self.assertEqual(result["narrow_saves_bytes"], 2 * 128 * 2)

@@ -225,11 +225,11 @@ class GridsOfInspect(ProgramTest):
         self.assertIn("q4_0", tensor["grids"])
 
     def test_formats_with_the_granularity_of_their_scales(self):
-        for form, codes, scales, bits in (
-                ("e4m3", "e4m3", "no scale", 8), ("e4m3:row", "e4m3", "F32 scale per row", 8 + 32 / 512), ("e4m3:group=128", "e4m3", "F32 scale per 128", 8.25),
-                ("mxfp4", "mxfp4", "power-of-two scale per 32", 4.25), ("mxfp8_e4m3", "mxfp8_e4m3", "power-of-two scale per 32", 8.25),
-                ("nvfp4", "nvfp4", "E4M3 scale per 16 and F32 scale per tensor", 4.5 + 32 / (512 * 256)), ("nf4", "nf4", "F32 scale per 64", 4.5),
-                ("q8_0", "q8_0", "F16 scale per 32", 8.5)):
+        for form, scales, bits in (
+                ("e4m3", "no scale", 8), ("e4m3:row", "F32 scale per row", 8 + 32 / 512), ("e4m3:group=128", "F32 scale per 128", 8.25),
+                ("mxfp4", "power-of-two scale per 32", 4.25), ("mxfp8_e4m3", "power-of-two scale per 32", 8.25),
+                ("nvfp4", "E4M3 scale per 16 and F32 scale per tensor", 4.5 + 32 / (512 * 256)), ("nf4", "F32 scale per 64", 4.5),
+                ("q8_0", "F16 scale per 32", 8.5)):
             with self.subTest(form):
                 output = self.path("out.gguf")
                 self.run_ok("quantize", "demo", output, "--tensors", "blk.0.ffn_down.weight", "--format", form, "--force", "-q")
@@ -243,8 +243,8 @@ class GridsOfInspect(ProgramTest):
                 first = tensor["grid_details"][0]
                 self.assertIn("F16 in name and ", text)
                 if first["format"] == form:
-                    self.assertIn(f"exactly on {codes}, {scales}", text)
-                    self.assertIn(f"{codes} ({scales}) in fact", text)
+                    self.assertIn(f"exactly on {form} ({scales})", text)
+                    self.assertIn(f"{form} ({scales}) in fact", text)
 
     def test_what_narrowing_would_take(self):
         output = self.path("out.gguf")

@@ -159,7 +159,7 @@ class Unfit(ProgramTest):
         self.assertIn("rows of 64 values", cells["attn_q"]["left_out"][0]["reason"])
         self.assertEqual((q4_k["total"]["measured_tensors"], q4_k["total"]["left_out_tensors"]), (2, 4))
         self.assertEqual(q4_k["total"]["measured"], {"bits": 2560 // 256 * 144 * 8, "weights": 2560})
-        self.assertEqual(q4_k["total"]["requested"]["bits"], (10 + 6 + 8) * 144 * 8)
+        self.assertEqual(q4_k["total"]["requested"]["bits"], 4320 * 9 // 2)  # at 4.5 bits, fit or not
         self.assertEqual(q4_k["total"]["achieved"]["bits"], 10 * 144 * 8 + 384 * 32 + 1376 * 16)
         self.assertEqual(q4_0["total"]["left_out_tensors"], 2)
         self.assertEqual(int8["total"]["left_out_tensors"], 0)
@@ -170,7 +170,7 @@ class Unfit(ProgramTest):
         self.assertEqual((row[0], row[1], row[3], row[4]), ("q4_k", "4.5", "-", "-"))
         self.assertTrue(row[5].endswith("*"))
         for words in ("blk.0.attn_q.weight, blk.1.attn_q.weight:\n  q4_k: its rows of 64 values are no multiple of q4_k's block of 256; the "
-                      "nearest format that fits is q4_0", "its rows of 172 values", "q4_k           4     6.4000   10.6074"):
+                      "nearest format that fits is q4_0", "its rows of 172 values", "q4_k           4     4.5000   10.6074"):
             self.assertIn(words, text)
 
     def test_the_default_formats_leave_out_what_nothing_takes(self):
@@ -214,7 +214,7 @@ class WrongInputs(ProgramTest):
                             (("--dry-run",), "--dry-run"), (("--skip-unfit",), "--skip-unfit"), (("--force",), "--force"),
                             (("--epsilon", "1"), "--epsilon")):
             with self.subTest(word):
-                self.assert_usage("quantize", "--profile", "demo", *extra, says=(word, "writes no file"), cwd=self.folder)
+                self.assert_usage("quantize", "--profile", "demo", *extra, says=(word, "writes nothing"), cwd=self.folder)
         self.assert_only("r.toml")
 
     def test_wrong_lists(self):
@@ -256,9 +256,9 @@ class Bits(ProgramTest):
         for extra in (("--dry-run", "--store", "auto"), ("--store", "auto")):
             plan = self.run_json(*self.command, *extra)["plan"]
             self.assertEqual(plan["chosen_bits_per_weight"], 4.5)
-            self.assertEqual(plan["requested"], {"bits": 24 * 144 * 8, "weights": 4320})
+            self.assertEqual(plan["requested"], {"bits": 4320 * 9 // 2, "weights": 4320})
             self.assertEqual(plan["achieved"], {"bits": achieved, "weights": 4320})
-            self.assertEqual(plan["model_requested"], {"bits": 24 * 144 * 8 + norms, "weights": 4832})
+            self.assertEqual(plan["model_requested"], {"bits": 4320 * 9 // 2 + norms, "weights": 4832})
             self.assertEqual(plan["model"], {"bits": achieved + norms, "weights": 4832})
             # Rounded to q4_k and stored in F32 as before.
             self.assertEqual(plan["file"], {"bits": 2560 * 32 + 384 * 32 + 1376 * 16 + norms, "weights": 4832})
@@ -271,7 +271,7 @@ class Bits(ProgramTest):
         skipped = {t["name"]: t for t in result["skipped"]}
         self.assertEqual(len(skipped), 4)
         self.assertEqual((skipped["blk.0.attn_q.weight"]["requested_bits_per_weight"], skipped["blk.0.attn_q.weight"]["achieved_bits_per_weight"]),
-                         (18, 32))
+                         (4.5, 32))
         self.assertEqual(skipped["blk.1.ffn_down.weight"]["achieved_bits_per_weight"], 16)
         tensor = result["tensors"][0]
         self.assertEqual((tensor["requested_bits_per_weight"], tensor["achieved_bits_per_weight"], tensor["bits_per_weight"]), (4.5,) * 3)
@@ -279,8 +279,8 @@ class Bits(ProgramTest):
     def test_the_text_says_both_and_why(self):
         for extra in (("--dry-run",), ()):
             text = self.run_ok(*self.command, *extra).stdout
-            for words in ("Requested 6.4000, achieved 10.6074 bits per weight in the 6 chosen tensors: 4 do not fit and stay as they are (2 F32, "
-                          "2 F16)", "The whole model: requested 9.1126, achieved 12.8742 bits per weight.", "bits per weight stored",
+            for words in ("Requested 4.5000, achieved 10.6074 bits per weight in the 6 chosen tensors: 4 do not fit and stay as they are (2 F32, "
+                          "2 F16)", "The whole model: requested 7.4139, achieved 12.8742 bits per weight.", "bits per weight stored",
                           "left as it is"):
                 self.assertIn(words, text)
 
