@@ -51,7 +51,7 @@ if [ ! -f build/build.ninja ] || [ ${#flags[@]} -gt 0 ]; then
 fi
 # The llama.cpp programs are what tests compare with; the sanitizer run takes them from here too.
 cmake --build --preset release --parallel "$jobs" \
-  --target all llama-quantize llama-completion llama-imatrix || stop "the release build"
+  --target all llama-quantize llama-completion llama-imatrix llama-perplexity || stop "the release build"
 step "Tests, release build"
 run_ctest build
 

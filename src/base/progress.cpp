@@ -21,10 +21,11 @@ std::string clock_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::string label, uint64_t total_bytes, Mode mode)
+Progress::Progress(std::string label, uint64_t total, Mode mode, Unit unit)
     : label_(std::move(label)),
-      total_bytes_(total_bytes),
+      total_(total),
       mode_(mode),
+      unit_(unit),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(Clock::now()) {
   auto first = terminal_ ? std::chrono::milliseconds(1000) : std::chrono::milliseconds(10000);
@@ -35,8 +36,8 @@ Progress::~Progress() {
   if (drawn_ && terminal_) std::fputs("\r\033[K", stderr);
 }
 
-void Progress::advance(uint64_t bytes) {
-  done_bytes_ += bytes;
+void Progress::advance(uint64_t amount) {
+  done_ += amount;
   if (mode_ == Mode::silent) return;
   Clock::time_point now = Clock::now();
   if (now.time_since_epoch().count() < next_draw_.load(std::memory_order_relaxed)) return;
@@ -47,13 +48,21 @@ void Progress::advance(uint64_t bytes) {
   next_draw_ = (now + pause).time_since_epoch().count();
 }
 
+void Progress::set_note(std::string note) {
+  std::lock_guard lock(mutex_);
+  note_ = std::move(note);
+}
+
 void Progress::draw(Clock::time_point now) {
   double seconds = std::chrono::duration<double>(now - start_).count();
-  auto done = static_cast<double>(std::min(done_bytes_.load(), total_bytes_));
-  double share = total_bytes_ == 0 ? 1.0 : done / static_cast<double>(total_bytes_);
+  auto done = static_cast<double>(std::min(done_.load(), total_));
+  double share = total_ == 0 ? 1.0 : done / static_cast<double>(total_);
   double left = share > 0 ? seconds * (1 - share) / share : 0;
-  std::string rate = format_bytes(static_cast<uint64_t>(done / seconds));
+  auto per_second = static_cast<uint64_t>(done / seconds);
+  std::string rate =
+      unit_ == Unit::bytes ? format_bytes(per_second) : fmt::format("{} tokens", format_count(per_second));
   std::string text = fmt::format("{} {:3.0f} %  {}/s  {} left", label_, share * 100, rate, clock_text(left));
+  if (!note_.empty()) text += "  " + note_;
   if (terminal_) {
     constexpr int kWidth = 24;
     int filled = static_cast<int>(share * kWidth);

@@ -50,9 +50,32 @@ const std::vector<Command>& commands() {
        add_quantize},
       {"compare", "numerical difference of two models, tensor by tensor, and of their metadata", false,
        add_compare},
+      {"evaluate", "perplexity of models on texts, digit for digit llama-perplexity's", false, add_evaluate},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;
+}
+
+std::span<const ShortSpelling> short_spellings() {
+  static constexpr ShortSpelling kSpellings[] = {{"-ngl", "--n-gpu-layers"},
+                                                 {"-fa", "--flash-attn"},
+                                                 {"-ctk", "--cache-type-k"},
+                                                 {"-ctv", "--cache-type-v"}};
+  return kSpellings;
+}
+
+std::vector<std::string> with_long_options(std::vector<std::string> words) {
+  for (std::string& word : words) {
+    if (word == "--") break;
+    size_t end = std::min(word.find('='), word.size());
+    for (const ShortSpelling& row : short_spellings()) {
+      if (std::string_view(word).substr(0, end) == row.spelling) {
+        word.replace(0, end, row.option);
+        break;
+      }
+    }
+  }
+  return words;
 }
 
 void add_epsilon_option(CLI::App& app, double& epsilon, const std::string& formula) {

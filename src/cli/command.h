@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,24 @@ struct Command {
 
 const std::vector<Command>& commands();
 
+// A spelling of llama.cpp's with one dash and several letters, which CLI11 would read as several options, and the
+// long option that it means.
+struct ShortSpelling {
+  const char* spelling;  // "-ngl"
+  const char* option;    // "--n-gpu-layers"
+};
+
+std::span<const ShortSpelling> short_spellings();
+
+// The words of a command line with those spellings, alone or before "=", replaced by the long options; words after
+// "--" stay.
+std::vector<std::string> with_long_options(std::vector<std::string> words);
+
 std::function<int()> add_inspect(CLI::App& app, CommonOptions& common);
 std::function<int()> add_formats(CLI::App& app, CommonOptions& common);
 std::function<int()> add_quantize(CLI::App& app, CommonOptions& common);
 std::function<int()> add_compare(CLI::App& app, CommonOptions& common);
+std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common);
 std::function<int()> add_generate(CLI::App& app, CommonOptions& common);
 
 // Adds --epsilon; `formula` is the relative error in the command's own words. Accepts finite numbers above 0.

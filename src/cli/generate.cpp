@@ -33,6 +33,9 @@ std::vector<std::string> words_of(const CLI::Option& option) {
   std::vector<std::string> words;
   for (const std::string& name : option.get_lnames()) words.push_back("--" + name);
   for (const std::string& name : option.get_snames()) words.push_back("-" + name);
+  for (const ShortSpelling& row : short_spellings()) {
+    if (option.check_name(row.option)) words.emplace_back(row.spelling);
+  }
   return words;
 }
 

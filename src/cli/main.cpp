@@ -75,7 +75,8 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
   app.add_flag(
       "-v,--verbose", common.verbose,
-      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal (compare)");
+      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal "
+      "(compare), the estimate after each chunk (evaluate)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {
@@ -127,7 +128,12 @@ void refuse_empty_values(const CLI::App& app) {
   }
 }
 
-int run(int argc, char** argv) {
+int run(std::vector<std::string> words) {
+  words = with_long_options(std::move(words));
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  auto argc = static_cast<int>(pointers.size());
+  char** argv = pointers.data();
   CLI::App app{"fakequant: the real precision of GGUF models, and what any other would cost", "fakequant"};
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
@@ -166,7 +172,7 @@ int main(int argc, char** argv) {
   using namespace fakequant;
   cli::install_signal_handlers();
   try {
-    return cli::run(argc, argv);
+    return cli::run({argv, argv + argc});
   } catch (const UsageError& error) {
     write_message(fmt::format("fakequant: {}", error.what()));
     return cli::kWrongUsage;

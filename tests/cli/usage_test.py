@@ -6,7 +6,7 @@ import subprocess
 
 from support import (DEMO, DONE, FAILED, LIMIT_CROSSED, PROGRAM, WRONG_USAGE, Gguf, ProgramTest, floats, gauss, main, run, small_model)
 
-COMMANDS = ("inspect", "formats", "quantize", "compare")
+COMMANDS = ("inspect", "formats", "quantize", "compare", "evaluate")
 BF16_NORMS = ("--tensors", "norm", "--format", "bf16:rtz")
 
 

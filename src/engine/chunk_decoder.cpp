@@ -1,0 +1,168 @@
+#include "engine/chunk_decoder.h"
+
+#include <fmt/format.h>
+#include <ggml-cpu.h>
+#include <llama-ext.h>
+#include <llama.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/llama_log.h"
+
+namespace fakequant {
+
+namespace {
+
+llama_flash_attn_type llama_flash_attention(FlashAttention choice) {
+  switch (choice) {
+    case FlashAttention::off:
+      return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    case FlashAttention::on:
+      return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    case FlashAttention::automatic:
+      break;
+  }
+  return LLAMA_FLASH_ATTN_TYPE_AUTO;
+}
+
+struct FreeContext {
+  void operator()(llama_context* context) const { llama_free(context); }
+};
+
+struct FreePool {
+  void operator()(ggml_threadpool* pool) const { ggml_threadpool_free(pool); }
+};
+
+}  // namespace
+
+std::span<const TensorType> cache_types() {
+  static constexpr TensorType kTypes[] = {TensorType::F32,    TensorType::F16,  TensorType::BF16,
+                                          TensorType::Q8_0,   TensorType::Q4_0, TensorType::Q4_1,
+                                          TensorType::IQ4_NL, TensorType::Q5_0, TensorType::Q5_1};
+  return kTypes;
+}
+
+// Members are destroyed last first: the context before the threads that it works with.
+struct ChunkDecoder::Parts {
+  Parts(int batch_tokens, int threads) : batch(llama_batch_init(batch_tokens, 0, 1)) {
+    // Threads that wait for work sleep instead of spinning: on a busy machine that is an order faster.
+    ggml_threadpool_params params = ggml_threadpool_params_default(threads);
+    params.poll = 0;
+    pool.reset(ggml_threadpool_new(&params));
+  }
+  ~Parts() { llama_batch_free(batch); }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  std::unique_ptr<ggml_threadpool, FreePool> pool;
+  std::unique_ptr<llama_context, FreeContext> context;
+  llama_batch batch;
+  std::vector<float> logits;  // of a chunk that takes several batches
+};
+
+ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& options)
+    : model_(model),
+      options_(options),
+      group_size_(static_cast<size_t>(std::max(1, options.batch / options.context))),
+      vocabulary_size_(static_cast<size_t>(model.vocabulary_size())) {
+  FQ_CHECK(options.context >= 2 && options.batch >= 1 && options.threads >= 1);
+  if (group_size_ > llama_max_parallel_sequences()) {
+    throw Error("-b {}: found {} chunks of {} tokens in a batch, wanted at most {}; give -b {}",
+                options.batch, group_size_, options.context, llama_max_parallel_sequences(),
+                llama_max_parallel_sequences() * static_cast<size_t>(options.context));
+  }
+  int total_context = static_cast<int>(group_size_) * options.context;
+  options_.batch = std::min(options.batch, total_context);
+  parts_ = std::make_unique<Parts>(options_.batch, options.threads);
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = static_cast<uint32_t>(total_context);
+  params.n_batch = static_cast<uint32_t>(options_.batch);
+  params.n_seq_max = static_cast<uint32_t>(group_size_);
+  params.n_threads = options.threads;
+  params.n_threads_batch = options.threads;
+  params.flash_attn_type = llama_flash_attention(options.flash_attention);
+  params.type_k = static_cast<ggml_type>(options.cache_k);
+  params.type_v = static_cast<ggml_type>(options.cache_v);
+  params.swa_full = false;
+  LlamaLog log;
+  parts_->context.reset(llama_init_from_model(model.get(), params));
+  llama_context* context = parts_->context.get();
+  if (context == nullptr)
+    throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
+  if (llama_get_memory(context) == nullptr) {
+    throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
+                model.path());
+  }
+  llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
+}
+
+ChunkDecoder::~ChunkDecoder() = default;
+
+void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_count, int start) {
+  llama_batch& batch = parts_->batch;
+  auto context = static_cast<size_t>(options_.context);
+  int end = std::min(options_.context, start + options_.batch);
+  int32_t count = 0;
+  for (size_t chunk = 0; chunk < chunk_count; ++chunk) {
+    for (int position = start; position < end; ++position, ++count) {
+      bool is_bos = position == 0 && model_.adds_bos();
+      batch.token[count] = is_bos ? model_.bos() : tokens[chunk * context + static_cast<size_t>(position)];
+      batch.pos[count] = position;
+      batch.n_seq_id[count] = 1;
+      batch.seq_id[count][0] = static_cast<llama_seq_id>(chunk);
+      batch.logits[count] = position >= first_position() ? 1 : 0;
+    }
+  }
+  batch.n_tokens = count;
+  LlamaLog log;
+  int result = llama_decode(parts_->context.get(), batch);
+  if (result != 0)
+    throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));
+}
+
+void ChunkDecoder::decode(
+    std::span<const int32_t> tokens,
+    const std::function<void(size_t chunk_index, std::span<const float> logits)>& visit) {
+  llama_context* context = parts_->context.get();
+  auto chunk_tokens = static_cast<size_t>(options_.context);
+  size_t chunk_count = tokens.size() / chunk_tokens;
+  FQ_CHECK(tokens.size() % chunk_tokens == 0 && chunk_count <= group_size_);
+  size_t chunk_logits = static_cast<size_t>(options_.context - first_position()) * vocabulary_size_;
+  llama_memory_clear(llama_get_memory(context), true);
+  bool in_parts = options_.batch < options_.context;  // then a group is one chunk
+  parts_->logits.clear();
+  for (int start = 0; start < options_.context; start += options_.batch) {
+    decode_batch(tokens, chunk_count, start);
+    if (!in_parts) break;
+    int scored = std::min(options_.context, start + options_.batch) - std::max(start, first_position());
+    if (scored <= 0) continue;
+    const float* logits = llama_get_logits(context);
+    parts_->logits.insert(parts_->logits.end(), logits,
+                          logits + static_cast<size_t>(scored) * vocabulary_size_);
+  }
+  if (in_parts) {
+    FQ_CHECK(parts_->logits.size() == chunk_logits);
+    visit(0, parts_->logits);
+    return;
+  }
+  for (size_t chunk = 0; chunk < chunk_count; ++chunk) {
+    auto index = static_cast<int32_t>(chunk * chunk_tokens) + first_position();
+    const float* logits = llama_get_logits_ith(context, index);
+    FQ_CHECK(logits != nullptr);
+    visit(chunk, {logits, chunk_logits});
+  }
+}
+
+ChunkDecoder::Memory ChunkDecoder::memory() const {
+  uint64_t scored = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
+  Memory memory{0, scored * vocabulary_size_ * sizeof(float)};
+  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
+    if (!ggml_backend_buft_is_host(buffer_type)) continue;
+    memory.weights += part.model;
+    memory.working += part.context + part.compute;
+  }
+  return memory;
+}
+
+}  // namespace fakequant

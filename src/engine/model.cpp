@@ -1,0 +1,109 @@
+#include "engine/model.h"
+
+#include <llama-ext.h>
+#include <llama.h>
+
+#include <limits>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/llama_log.h"
+
+namespace fakequant {
+
+namespace {
+
+const llama_vocab* vocabulary_of(const llama_model* model) {
+  return llama_model_get_vocab(model);
+}
+
+// Perplexity, and all else here, is about the next token.
+void check_predicts_text(const std::string& path, const llama_model* model) {
+  if (llama_vocab_type(vocabulary_of(model)) == LLAMA_VOCAB_TYPE_NONE)
+    throw Error("{}: found no vocabulary in the model, wanted one that reads text", printable(path));
+  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
+    throw Error("{}: found a model with an encoder, wanted one that only predicts the next token",
+                printable(path));
+  }
+  if (llama_model_is_diffusion(model))
+    throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path));
+}
+
+}  // namespace
+
+void LoadedModel::Free::operator()(llama_model* model) const {
+  llama_model_free(model);
+}
+
+LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const ModelOptions& options,
+                              Weights weights) {
+  FQ_CHECK(!paths.empty());
+  start_llama();
+  llama_model_params params = llama_model_default_params();
+  params.n_gpu_layers = options.gpu_layers;
+  params.load_mode = LLAMA_LOAD_MODE_NONE;
+  params.use_extra_bufts = options.repack;
+  params.no_alloc = weights == Weights::planned;
+  params.progress_callback = [](float, void*) { return true; };
+  LoadedModel result;
+  result.path_ = paths.front();
+  LlamaLog log;
+  if (paths.size() == 1) {
+    result.model_.reset(llama_model_load_from_file(paths.front().c_str(), params));
+  } else {
+    std::vector<const char*> names;
+    names.reserve(paths.size());
+    for (const std::string& path : paths) names.push_back(path.c_str());
+    result.model_.reset(llama_model_load_from_splits(names.data(), names.size(), params));
+  }
+  if (result.model_ == nullptr)
+    throw Error("{}", llama_failure(result.path_, "llama.cpp refuses this model", log));
+  check_predicts_text(result.path_, result.get());
+  return result;
+}
+
+int LoadedModel::vocabulary_size() const {
+  return llama_vocab_n_tokens(vocabulary_of(get()));
+}
+
+bool LoadedModel::uses_gpu() const {
+  return llama_model_n_devices(get()) > 0;
+}
+
+int LoadedModel::training_context() const {
+  return llama_model_n_ctx_train(get());
+}
+
+std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
+  constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int32_t>::max());
+  if (text.size() > kMost)
+    throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
+  auto length = static_cast<int32_t>(text.size());
+  std::vector<int32_t> tokens(text.size() + 2);
+  auto attempt = [&] {
+    auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
+    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
+  };
+  int32_t count = attempt();
+  if (count < 0 && count != std::numeric_limits<int32_t>::min()) {
+    tokens.resize(static_cast<size_t>(-static_cast<int64_t>(count)));
+    count = attempt();
+  }
+  if (count < 0) throw Error("{}: llama.cpp cannot make tokens of this text", printable(path_));
+  tokens.resize(static_cast<size_t>(count));
+  return tokens;
+}
+
+bool LoadedModel::adds_bos() const {
+  return llama_vocab_get_add_bos(vocabulary_of(get()));
+}
+
+bool LoadedModel::adds_eos() const {
+  return llama_vocab_get_add_eos(vocabulary_of(get()));
+}
+
+int32_t LoadedModel::bos() const {
+  return llama_vocab_bos(vocabulary_of(get()));
+}
+
+}  // namespace fakequant

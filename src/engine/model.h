@@ -1,0 +1,56 @@
+#pragma once
+// A model as llama.cpp holds it: loaded from files, with its vocabulary. Knows no chunks and no measures.
+// With engine/'s other files the only place that sees llama.h.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct llama_model;
+
+namespace fakequant {
+
+struct ModelOptions {
+  int gpu_layers =
+      -1;  // how many layers a graphics processor gets; negative is all, without one of no effect
+  bool repack = false;  // let ggml rearrange weights for speed: they cannot be read back, and digits change
+};
+
+// Safe to use from several threads, as far as it is const.
+class LoadedModel {
+ public:
+  enum class Weights {
+    loaded,
+    planned,  // nothing is read but the header: vocabulary, facts and the memory that it would take
+  };
+
+  // Loads the model in `paths`: one file, or all parts of a split one, in order. Nothing is memory-mapped, so
+  // that weights can be changed. Throws Error with llama.cpp's own words when it refuses, and when the model has
+  // no text vocabulary or does not predict the next token.
+  static LoadedModel load(const std::vector<std::string>& paths, const ModelOptions& options,
+                          Weights weights);
+
+  const std::string& path() const { return path_; }  // the first file
+  llama_model* get() const { return model_.get(); }  // for engine/ only
+
+  int vocabulary_size() const;
+  bool uses_gpu() const;         // whether a graphics processor holds a part of it
+  int training_context() const;  // tokens; 0 when the model does not say
+  // Token ids of `text`, with what the model wants before and after every text (BOS, mostly); "</s>" and the like
+  // in the text are plain characters. Throws Error for more than 2^31 tokens.
+  std::vector<int32_t> tokenize(std::string_view text) const;
+  bool adds_bos() const;
+  bool adds_eos() const;
+  int32_t bos() const;
+
+ private:
+  struct Free {
+    void operator()(llama_model* model) const;
+  };
+  std::string path_;
+  std::unique_ptr<llama_model, Free> model_;
+};
+
+}  // namespace fakequant

@@ -1,0 +1,23 @@
+#pragma once
+// Texts and how many chunks of tokens they give. Knows no model: tokens come from outside.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace fakequant {
+
+// The whole file without the one line end that it may end in, as llama-perplexity reads it. Throws Error when it
+// cannot be read, is no regular file, or holds nothing.
+std::string read_text(const std::string& path);
+
+// The context that is taken when none is asked for: 512 tokens, or what the model was trained on where that is
+// less; 0 is a model that does not say.
+int default_context(int training_context);
+
+// How many chunks of `context` tokens are evaluated: all that `token_count` tokens fill, at most `most`. What
+// remains is dropped. Throws Error, which names `place`, when there are fewer than two chunks' tokens: then
+// llama-perplexity refuses as well.
+size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place);
+
+}  // namespace fakequant

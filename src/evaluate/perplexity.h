@@ -1,0 +1,73 @@
+#pragma once
+// Perplexity: how well a model foretells the next token of a text, and how sure that number is. The arithmetic is
+// that of llama-perplexity, in the same order, so that every printed digit is the same.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/chunk_decoder.h"
+
+namespace fakequant {
+
+// -ln of the probability that softmax(logits) gives to `label`, in nats.
+//
+//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it
+//   NaN       comes out when the largest logit, or any exponential, is none; +Inf for a probability of 0
+double negative_log_likelihood(std::span<const float> logits, int32_t label);
+
+// Fewer chunks than this say too little about how much chunks differ.
+inline constexpr size_t kLeastJackknifeChunks = 8;
+
+struct PerplexityEstimate {
+  double perplexity = 0;      // exp of the mean over all scored tokens
+  double nats_per_token = 0;  // that mean
+  // llama.cpp's +/-: the standard error as if tokens were independent; nothing when it does not exist (one token,
+  // or no spread).
+  std::optional<double> error_tokens;
+  // A standard error that respects that the tokens of a chunk belong together: jackknife, leaving out one chunk at
+  // a time; nothing below kLeastJackknifeChunks.
+  std::optional<double> error_chunks;
+};
+
+// Adds up what chunks give, in the order in which they come. All chunks have the same number of scored tokens.
+class PerplexitySum {
+ public:
+  void add_chunk(std::span<const double> nats);
+
+  // Of at least one chunk (checked).
+  PerplexityEstimate estimate() const;
+  const std::vector<double>& running() const { return running_; }  // perplexity after each chunk
+  size_t token_count() const { return token_count_; }
+
+ private:
+  std::optional<double> error_of_chunks() const;
+
+  double sum_ = 0;
+  double sum_of_squares_ = 0;
+  size_t token_count_ = 0;
+  std::vector<double> chunk_sums_;
+  std::vector<double> running_;
+};
+
+// Perplexity of the first `chunks` chunks of a text.
+//
+//   decoders  of one model with the same options: each takes the next group of chunks when it has finished one, in
+//             a thread of its own
+//   tokens    of the whole text
+//   progress  is called after each group of chunks, with the sum over all chunks before the first unfinished one
+//   throws    Error that names chunk and position where the model gives no finite probability
+//
+// Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see ChunkDecoder.
+PerplexitySum measure_perplexity(std::span<const std::unique_ptr<ChunkDecoder>> decoders,
+                                 std::span<const int32_t> tokens, size_t chunks,
+                                 const std::function<void(const PerplexitySum&)>& progress);
+
+// The mean over texts, each counting alike; errors as of independent texts, none where one text has none.
+PerplexityEstimate macro_average(std::span<const PerplexityEstimate> texts);
+
+}  // namespace fakequant
