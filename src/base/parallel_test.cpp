@@ -36,10 +36,17 @@ TEST(ThreadLimit, IsTheMostThreadsUsed) {
     EXPECT_EQ(max_thread_slots(), threads);
     std::mutex mutex;
     std::set<std::thread::id> seen;
-    parallel_for(200, [&](size_t) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // so that every thread gets a share
+    // Whoever comes waits until all have come: on a busy machine the last thread may take its time.
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    auto all_have_come = [&] {
       std::lock_guard lock(mutex);
       seen.insert(std::this_thread::get_id());
+      return seen.size() >= threads;
+    };
+    parallel_for(200, [&](size_t) {
+      while (!all_have_come() && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     });
     EXPECT_EQ(seen.size(), threads);
   }
