@@ -37,6 +37,8 @@ struct Difference {
   // cut a sequence alike always.)
   void merge(const Difference& behind);
 
+  // Nothing differs but -0 and +0.
+  bool only_signs_of_zeros() const { return changed_count > 0 && max_abs == 0 && nonfinite_changes == 0; }
   uint64_t finite_count() const { return count - nonfinite_count; }
   double mean_abs() const;
   double mean_rel() const;

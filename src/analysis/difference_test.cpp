@@ -298,5 +298,13 @@ TEST(MeasureDifference, CountsChangesThatNoMeasureCanTell) {
   EXPECT_EQ(twice.nonfinite_changes, 6u);
 }
 
+TEST(Difference, TellsSignsOfZerosFromOtherChanges) {
+  const auto of = [](std::vector<float> o, std::vector<float> q) { return measure_difference(o, q); };
+  EXPECT_TRUE(of({-0.0f, 1.0f}, {0.0f, 1.0f}).only_signs_of_zeros());
+  EXPECT_FALSE(of({0.0f, 1.0f}, {0.0f, 1.0f}).only_signs_of_zeros());
+  EXPECT_FALSE(of({-0.0f, 1.0f}, {0.0f, 2.0f}).only_signs_of_zeros());
+  EXPECT_FALSE(of({-0.0f, 1.0f}, {0.0f, NAN}).only_signs_of_zeros());
+}
+
 }  // namespace
 }  // namespace fakequant

@@ -139,6 +139,25 @@ std::string excerpt(std::string_view text) {
   return printable(text.substr(0, end)) + "...";
 }
 
+std::string wrapped(std::string_view text, const Lines& lines) {
+  std::string result;
+  size_t column = lines.used;
+  bool first = true;
+  for (const std::string& word : split(text, ' ')) {
+    if (!first && column + 1 + word.size() > lines.width) {
+      result.append(1, '\n').append(lines.indent, ' ');
+      column = lines.indent;
+    } else if (!first) {
+      result += ' ';
+      ++column;
+    }
+    result += word;
+    column += word.size();
+    first = false;
+  }
+  return result;
+}
+
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});

@@ -41,6 +41,15 @@ std::string printable(std::string_view text);
 // The same, cut after 100 bytes or so: for quoting what a user wrote, which may be of any length.
 std::string excerpt(std::string_view text);
 
+struct Lines {
+  size_t width;       // most columns of a line
+  size_t indent = 0;  // spaces before every line but the first
+  size_t used = 0;    // columns of the first line that are taken already
+};
+
+// Text broken between words so that lines fit; a word longer than a line stands alone.
+std::string wrapped(std::string_view text, const Lines& lines);
+
 // Levenshtein distance in bytes.
 size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -95,5 +95,12 @@ TEST(Excerpt, IsCutBetweenCharacters) {
   EXPECT_EQ(excerpt(wide), wide.substr(0, 99) + "...");
 }
 
+TEST(Wrapped, BreaksBetweenWordsAndIndents) {
+  EXPECT_EQ(wrapped("", {.width = 10}), "");
+  EXPECT_EQ(wrapped("one two three", {.width = 7}), "one two\nthree");
+  EXPECT_EQ(wrapped("one two three", {.width = 7, .indent = 2, .used = 4}), "one\n  two\n  three");
+  EXPECT_EQ(wrapped("a longer_than_a_line b", {.width = 5}), "a\nlonger_than_a_line\nb");
+}
+
 }  // namespace
 }  // namespace fakequant

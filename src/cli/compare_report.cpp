@@ -153,8 +153,7 @@ void print_summary(const Comparison& comparison) {
   for (const TensorComparison& tensor : comparison.tensors) {
     incomparable += tensor.incomparable.empty() ? 0 : 1;
     identical += tensor.incomparable.empty() && tensor.difference.changed_count == 0 ? 1 : 0;
-    const Difference& d = tensor.difference;
-    zero_signs += d.changed_count > 0 && d.max_abs == 0 && d.nonfinite_changes == 0 ? 1 : 0;
+    zero_signs += tensor.difference.only_signs_of_zeros() ? 1 : 0;
     retyped += tensor.a->type != tensor.b->type ? 1 : 0;
   }
   fmt::print("The values are the same in {} of {}", identical, counted(comparison.tensors.size(), "tensor"));

@@ -218,11 +218,9 @@ std::string power_chart(const Binades& binades) {
 }  // namespace
 
 std::string drawing_of(const BlockFormat& format) {
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  bool has_zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym;
-  std::string unit = has_zero_point       ? ", in units of the scale, zero point included"
-                     : format.has_scale() ? ", in units of the scale"
-                                          : "";
+  std::string unit = format.has_zero_point() ? ", in units of the scale, zero point included"
+                     : format.has_scale()    ? ", in units of the scale"
+                                             : "";
   bool mirrored = std::holds_alternative<FloatGrid>(format.grid);
   std::vector<double> ticks = ticks_of(format);
   if (suits_linear_axis(ticks)) {

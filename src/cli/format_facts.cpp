@@ -101,7 +101,7 @@ std::string scaled_overflow(const BlockFormat& format) {
   const auto* integers = std::get_if<IntegerGrid>(&format.grid);
   if (integers != nullptr && integers->scheme == IntegerScheme::full)
     return fmt::format("the largest value clips by half a step; {}", kInfinite);
-  if (integers != nullptr && integers->scheme == IntegerScheme::asym)
+  if (format.has_zero_point())
     return fmt::format("an end of the range may clip by up to half a step; {}", kInfinite);
   if (format.scale_type != ScaleType::f32)
     return fmt::format("amax may clip where the stored scale is rounded down; {}", kInfinite);

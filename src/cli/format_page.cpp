@@ -20,34 +20,15 @@ constexpr size_t kPageWidth = 100;
 constexpr size_t kIndent = 22;  // of the facts
 constexpr size_t kWidestValues = 110;
 
-// Words in lines of at most kPageWidth columns; all but the first begin with `indent` spaces, the first with
-// `used` columns already taken.
-std::string wrapped(std::string_view text, size_t indent, size_t used) {
-  std::string result;
-  size_t column = used;
-  bool first = true;
-  for (const std::string& word : split(text, ' ')) {
-    if (!first && column + 1 + word.size() > kPageWidth) {
-      result.append(1, '\n').append(indent, ' ');
-      column = indent;
-    } else if (!first) {
-      result += ' ';
-      ++column;
-    }
-    result += word;
-    column += word.size();
-    first = false;
-  }
-  return result;
-}
-
 void print_title(const std::string& text) {
   bool bold = terminal_styles();
   fmt::print("{}{}{}\n\n", bold ? "\033[1m" : "", text, bold ? "\033[0m" : "");
 }
 
 void print_fact(std::string_view name, std::string_view text) {
-  if (!text.empty()) fmt::print("  {:<{}}{}\n", name, kIndent - 2, wrapped(text, kIndent, kIndent));
+  if (!text.empty())
+    fmt::print("  {:<{}}{}\n", name, kIndent - 2,
+               wrapped(text, {.width = kPageWidth, .indent = kIndent, .used = kIndent}));
 }
 
 std::string power_text(double value, int exponent) {
@@ -144,12 +125,13 @@ void print_page(const Format& format) {
   } else {
     fmt::print("\n");
   }
-  fmt::print("{}\n", wrapped(entry.note, 0, 0));
+  fmt::print("{}\n", wrapped(entry.note, {.width = kPageWidth}));
   std::vector<ParameterHelp> parameters = parameters_of(format);
   fmt::print("\n{}\n", parameters.empty() ? "It takes no parameters." : "Parameters:");
   for (const ParameterHelp& parameter : parameters) {
     constexpr size_t kColumn = 32;
-    fmt::print("  {:<{}}{}\n", parameter.spelling, kColumn - 2, wrapped(parameter.meaning, kColumn, kColumn));
+    fmt::print("  {:<{}}{}\n", parameter.spelling, kColumn - 2,
+               wrapped(parameter.meaning, {.width = kPageWidth, .indent = kColumn, .used = kColumn}));
   }
 }
 
@@ -179,12 +161,10 @@ void print_values(const BlockFormat& format) {
   size_t columns = 1;
   while (columns * 2 * (width + 3) - 1 <= kWidestValues && codes.size() / (columns * 2) >= 8) columns *= 2;
   size_t rows = (codes.size() + columns - 1) / columns;
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  bool has_zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym;
   print_title(fmt::format("{}: {} codes in hexadecimal and in bits, with their values{}{}",
                           canonical_name(format), codes.size(),
                           format.has_scale() ? " in units of the scale" : "",
-                          has_zero_point ? "\nbefore the zero point is taken off" : ""));
+                          format.has_zero_point() ? "\nbefore the zero point is taken off" : ""));
   for (size_t row = 0; row < rows; ++row) {
     for (size_t i = row; i < codes.size(); i += rows) {
       fmt::print("{}{}", i == row ? "  " : "   ", cell_of(format, codes[i], hex_digits, value_width));

@@ -156,14 +156,7 @@ void add_seed_option(CLI::App& app, std::optional<uint64_t>& seed) {
 
 // The default formats of --profile, in lines of a terminal.
 std::string wrapped_formats() {
-  std::string text = " ";
-  size_t column = 1;
-  for (const std::string& word : split(profile_formats_help(), ' ')) {
-    bool breaks = column + 1 + word.size() > 100;
-    text += (breaks ? "\n  " : " ") + word;
-    column = (breaks ? 2 : column + 1) + word.size();
-  }
-  return text + "\n\n";
+  return "  " + wrapped(profile_formats_help(), {.width = 100, .indent = 2, .used = 2}) + "\n\n";
 }
 
 constexpr const char* kExamples =

@@ -213,7 +213,7 @@ void print_unchanged(const QuantizeJob& job, const RewriteResult& result) {
   std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
   for (const TensorResult& tensor : result.tensors) {
     const Difference& d = tensor.difference;
-    bool zeros_alone = d.changed_count > 0 && d.max_abs == 0 && d.nonfinite_changes == 0;
+    bool zeros_alone = d.only_signs_of_zeros();
     if (d.changed_count > 0 && !zeros_alone) continue;
     std::string reason =
         zeros_alone ? fmt::format("but for -0, which became 0, since {} has none", name_of(tensor.type_after))

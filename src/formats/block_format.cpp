@@ -122,11 +122,9 @@ bool Format::is_stochastic() const {
 
 StoredParts stored_parts(const BlockFormat& format) {
   auto code = static_cast<uint64_t>(code_bits(format.grid));
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  bool has_zero_point = integers != nullptr && integers->scheme == IntegerScheme::asym;
   return {.code_bits = code,
           .scale_bits = format.has_scale() ? bits_of(format.scale_type) : 0,
-          .zero_point_bits = has_zero_point ? code : 0,
+          .zero_point_bits = format.has_zero_point() ? code : 0,
           .tensor_bits = format.scale_type == ScaleType::e4m3_tensor ? uint64_t{32} : 0};
 }
 

@@ -55,6 +55,10 @@ struct BlockFormat {
   bool operator==(const BlockFormat&) const = default;
 
   bool has_scale() const { return extent != ScaleExtent::none; }
+  bool has_zero_point() const {
+    const auto* integers = std::get_if<IntegerGrid>(&grid);
+    return integers != nullptr && integers->scheme == IntegerScheme::asym;
+  }
   // MX and NVFP4: block and kind of scale belong to the format, and no parameter changes them.
   bool has_standard_scale() const {
     return scale_type == ScaleType::e8m0 || scale_type == ScaleType::e4m3_tensor;

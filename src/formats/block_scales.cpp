@@ -55,26 +55,19 @@ FQ_VECTORIZED void affine_codes(const Ranges& ranges, float levels, BlockScales&
   }
 }
 
-// Inverses, and whether every block is plain. `floor` lies under the scale that is divided by; `largest` is a bound on
-// the magnitude of a code.
-FQ_VECTORIZED bool invert_scales(float floor, float largest, BlockScales& scales, size_t count) {
-  uint32_t special = 0;
-  for (size_t b = 0; b < count; ++b) {
-    float scale = scales.scale[b];
-    float inverse = 1.0f / choose(scale < floor, floor, scale);
-    scales.inverse[b] = inverse;
-    special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(inverse > kLargest) |
-               static_cast<uint32_t>(scale * largest > kLargest);
-  }
-  return special == 0;
+// `floor` lies under the scale that is divided by.
+FQ_VECTORIZED void invert_scales(float floor, BlockScales& scales, size_t count) {
+  for (size_t b = 0; b < count; ++b)
+    scales.inverse[b] = 1.0f / choose(scales.scale[b] < floor, floor, scales.scale[b]);
 }
 
-// The same for scales that are divided by.
+// What BlockScales::plain says; `largest` is a bound on the magnitude of a code. Inverses that nobody made are 0.
 FQ_VECTORIZED bool all_plain(float largest, const BlockScales& scales, size_t count) {
   uint32_t special = 0;
   for (size_t b = 0; b < count; ++b) {
     const float scale = scales.scale[b];
-    special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(scale * largest > kLargest);
+    special |= static_cast<uint32_t>(!(scale > 0.0f)) | static_cast<uint32_t>(scales.inverse[b] > kLargest) |
+               static_cast<uint32_t>(scale * largest > kLargest);
   }
   return special == 0;
 }
@@ -89,7 +82,7 @@ void find_scales(const BlockFormat& format, const Ranges& ranges, BlockScales& s
   // bitsandbytes' floor under the scale that NF4 divides by; restored values take the scale itself.
   constexpr float kNf4Floor = 1e-38f;
   const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  const bool affine = integers != nullptr && integers->scheme == IntegerScheme::asym;
+  const bool affine = format.has_zero_point();
   const float levels = integers != nullptr ? static_cast<float>((1 << integers->bits) - 1) : 0.0f;
   const float half = integers != nullptr ? static_cast<float>((1 << (integers->bits - 1)) - 1) : 0.0f;
   if (affine) {
@@ -106,7 +99,8 @@ void find_scales(const BlockFormat& format, const Ranges& ranges, BlockScales& s
   }
   const float floor = std::holds_alternative<LevelGrid>(format.grid) ? kNf4Floor : 0.0f;
   const float largest = affine ? levels : largest_code(format) + 1.0f;
-  scales.plain = invert_scales(floor, largest, scales, count);
+  invert_scales(floor, scales, count);
+  scales.plain = all_plain(largest, scales, count);
 }
 
 // What the choice of a power of two needs to know of the elements.
@@ -194,11 +188,6 @@ void find_two_level_scales(float tensor_amax, const float* amaxes, BlockScales& 
   scales.plain = all_plain(kLargestElement, scales, count);
 }
 
-bool is_affine(const BlockFormat& format) {
-  const auto* integers = std::get_if<IntegerGrid>(&format.grid);
-  return integers != nullptr && integers->scheme == IntegerScheme::asym;
-}
-
 }  // namespace
 
 void find_block_scales(const BlockFormat& format, float tensor_amax, std::span<const float> values,
@@ -210,7 +199,7 @@ void find_block_scales(const BlockFormat& format, float tensor_amax, std::span<c
     find_powers(power_rule(format), ranges.amax, scales, count);
     return;
   }
-  if (is_affine(format)) {
+  if (format.has_zero_point()) {
     block_bounds(values.data(), block, {ranges.min, count}, {ranges.max, count});
   } else {
     block_amax(values.data(), block, {ranges.amax, count});

@@ -43,6 +43,11 @@ FQ_INLINE float random_step(float step, float scaled, uint32_t word) {
   return choose((sum >> 31) != 0, step, 0.0f);
 }
 
+// Whether a rounding may take a code that is not the nearest.
+constexpr bool chooses_between_neighbours(Rounding rounding) {
+  return rounding == Rounding::rtz || rounding == Rounding::sr;
+}
+
 // What a value rounds to, and the nearest one besides where the rounding is another.
 struct Rounded {
   float value;

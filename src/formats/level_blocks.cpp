@@ -10,10 +10,6 @@ namespace {
 
 using namespace kernel;
 
-bool chooses_between_neighbours(Rounding rounding) {
-  return rounding == Rounding::rtz || rounding == Rounding::sr;
-}
-
 // From quotients to levels: the nearest, or the one at or below the quotient where rounding needs both neighbours.
 StepFunction level_steps(LevelTable table, Rounding rounding) {
   std::span<const float, 16> levels = levels_of(table);

@@ -78,7 +78,7 @@ FQ_INLINE void round_run(const Element& element, const BlockScale s, const Arith
     uint32_t word = rounding == Rounding::sr ? words[i] : 0;
     const Rounded code = element.template round<rounding>(s, quotient, word);
     float restored = code.value * s.scale;
-    if ((rounding == Rounding::rtz || rounding == Rounding::sr) && !arithmetic.is_exact) {
+    if (chooses_between_neighbours(rounding) && !arithmetic.is_exact) {
       restored = unless_restored(code.nearest * s.scale, value, restored);
     }
     if (!arithmetic.in_range) {
