@@ -47,6 +47,7 @@ LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const Model
   params.progress_callback = [](float, void*) { return true; };
   LoadedModel result;
   result.path_ = paths.front();
+  result.repacked_ = options.repack;
   LlamaLog log;
   if (paths.size() == 1) {
     result.model_.reset(llama_model_load_from_file(paths.front().c_str(), params));

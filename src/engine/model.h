@@ -35,6 +35,7 @@ class LoadedModel {
   const std::string& path() const { return path_; }  // the first file
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
+  bool is_repacked() const { return repacked_; }  // ModelOptions::repack
   int vocabulary_size() const;
   bool uses_gpu() const;         // whether a graphics processor holds a part of it
   int training_context() const;  // tokens; 0 when the model does not say
@@ -50,6 +51,7 @@ class LoadedModel {
     void operator()(llama_model* model) const;
   };
   std::string path_;
+  bool repacked_ = false;
   std::unique_ptr<llama_model, Free> model_;
 };
 
