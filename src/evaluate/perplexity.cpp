@@ -1,5 +1,7 @@
 #include "evaluate/perplexity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <mutex>
@@ -88,15 +90,19 @@ class OrderedSum {
 
 }  // namespace
 
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure) {
+  return fmt::format(
+      "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
+      "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
+      printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + label_index,
+      std::isnan(measure) ? "NaN" : "Inf");
+}
+
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats) {
   for (size_t i = 0; i < nats.size(); ++i) {
-    if (std::isfinite(nats[i])) continue;
-    throw Error(
-        "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
-        "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
-        printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + i,
-        std::isnan(nats[i]) ? "NaN" : "Inf");
+    if (!std::isfinite(nats[i])) throw Error("{}", not_finite(model, decoder, chunk_index, i, nats[i]));
   }
 }
 

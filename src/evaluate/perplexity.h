@@ -54,8 +54,11 @@ class PerplexitySum {
   std::vector<double> running_;
 };
 
-// Throws Error that names model, chunk and position where `nats`, what negative_log_likelihood gave for a chunk, are not
-// finite.
+// The sentence on a scored token whose -ln of probability, or divergence, `measure` is NaN or Inf.
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure);
+
+// Throws Error of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats);
 
