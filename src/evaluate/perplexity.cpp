@@ -11,14 +11,6 @@
 
 namespace fakequant {
 
-double negative_log_likelihood(std::span<const float> logits, int32_t label) {
-  float largest = logits[0];
-  for (float logit : logits) largest = std::max(largest, logit);
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(logit - largest);
-  return -(static_cast<double>(logits[static_cast<size_t>(label)] - largest) - std::log(sum));
-}
-
 void PerplexitySum::add_chunk(std::span<const double> nats) {
   FQ_CHECK(!nats.empty() && nats.size() * chunk_sums_.size() == token_count_);
   double sum = 0;
@@ -39,14 +31,8 @@ std::optional<double> PerplexitySum::error_of_chunks() const {
   auto chunk_count = static_cast<double>(chunk_sums_.size());
   double tokens_left = static_cast<double>(token_count_) * (chunk_count - 1) / chunk_count;
   std::vector<double> without;
-  double mean = 0;
-  for (double chunk : chunk_sums_) {
-    without.push_back(std::exp((sum_ - chunk) / tokens_left));
-    mean += without.back() / chunk_count;
-  }
-  double squares = 0;
-  for (double value : without) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares * (chunk_count - 1) / chunk_count);
+  for (double chunk : chunk_sums_) without.push_back(std::exp((sum_ - chunk) / tokens_left));
+  return jackknife_error(without);
 }
 
 PerplexityEstimate PerplexitySum::estimate() const {

@@ -11,17 +11,10 @@
 #include <vector>
 
 #include "evaluate/chunk_pass.h"
+#include "evaluate/jackknife.h"
+#include "evaluate/log_likelihood.h"
 
 namespace fakequant {
-
-// -ln of the probability that softmax(logits) gives to `label`, in nats.
-//
-//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it
-//   NaN       comes out when the largest logit, or any exponential, is none; +Inf for a probability of 0
-double negative_log_likelihood(std::span<const float> logits, int32_t label);
-
-// Fewer chunks than this say too little about how much chunks differ.
-inline constexpr size_t kLeastJackknifeChunks = 8;
 
 struct PerplexityEstimate {
   double perplexity = 0;      // exp of the mean over all scored tokens
