@@ -138,7 +138,7 @@ void put(Json& json, const std::string& name, const Uncertain& measure) {
 // The digits behind the point: p999 for 0.999, p05 for 0.05; median for 0.5.
 std::string quantile_key(double fraction) {
   if (fraction == 0.5) return "median";
-  return "p" + fmt::format("{:0<4}", fmt::format("{}", fraction)).substr(2);
+  return fmt::format("p{}", fmt::format("{:0<4}", fmt::format("{}", fraction)).substr(2));
 }
 
 void put(Json& json, const std::string& name, const Distribution& distribution) {
