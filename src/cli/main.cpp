@@ -73,10 +73,10 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("N")
       ->check(CLI::Range(0, most_threads()));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
-  app.add_flag(
-      "-v,--verbose", common.verbose,
-      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal "
-      "(compare), the estimate after each chunk (evaluate)");
+  app.add_flag("-v,--verbose", common.verbose,
+               "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors "
+               "that are equal "
+               "(compare), the estimate after each chunk (evaluate)");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {
