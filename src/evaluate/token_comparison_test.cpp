@@ -73,6 +73,13 @@ TEST(CompareToken, AgainstUniformTheDivergenceIsWhatEntropyLacks) {
   EXPECT_EQ(found.entropy, 0);
 }
 
+TEST(CompareToken, ProbabilitiesCountDownToExpOfMinus700) {
+  // Beside a token that has all but nothing, entropy is p ln p of the other one.
+  TokenComparison found = compare({0, -699.5F}, {0, -700.5F});
+  EXPECT_NEAR(found.entropy_baseline, 699.5 * std::exp(-699.5), 699.5 * std::exp(-699.5) * 1e-12);
+  EXPECT_EQ(found.entropy, 0);
+}
+
 TEST(CompareToken, WhatIsImpossibleForTheBaselineAddsNothing) {
   TokenComparison plain = compare({1, 2, 3}, {3, 2, 1});
   TokenComparison both = compare({-kInf, 1, 2, -kInf, 3}, {-kInf, 3, 2, -kInf, 1}, 1);
