@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -49,6 +50,7 @@ LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const Model
   result.path_ = paths.front();
   result.repacked_ = options.repack;
   LlamaLog log;
+  CrashGuard guard(result.path_, "loading it");
   if (paths.size() == 1) {
     result.model_.reset(llama_model_load_from_file(paths.front().c_str(), params));
   } else {
@@ -81,6 +83,7 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
   auto length = static_cast<int32_t>(text.size());
   std::vector<int32_t> tokens(text.size() + 2);
+  CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
     return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
