@@ -138,6 +138,7 @@ std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
   int context = default_context(0);
   for (const std::vector<std::string>& files : paths) {
     opened.push_back(LoadedModel::load(files, options.model, LoadedModel::Weights::planned));
+    opened.back().require_text_model();
     context = std::min(context, default_context(opened.back().training_context()));
   }
   options.decode.context = options.context > 0 ? options.context : context;
