@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <fmt/format.h>
 #include <llama-ext.h>
 #include <llama.h>
 
@@ -124,6 +125,23 @@ bool LoadedModel::adds_eos() const {
 
 int32_t LoadedModel::bos() const {
   return llama_vocab_bos(vocabulary_of(get()));
+}
+
+std::optional<std::string> LoadedModel::vocabulary_difference(const LoadedModel& other) const {
+  if (vocabulary_size() != other.vocabulary_size()) {
+    return fmt::format("{} tokens against {}", format_count(static_cast<uint64_t>(vocabulary_size())),
+                       format_count(static_cast<uint64_t>(other.vocabulary_size())));
+  }
+  const llama_vocab* mine = vocabulary_of(get());
+  const llama_vocab* theirs = vocabulary_of(other.get());
+  for (int32_t token = 0; token < vocabulary_size(); ++token) {
+    std::string_view a = llama_vocab_get_text(mine, token);
+    std::string_view b = llama_vocab_get_text(theirs, token);
+    if (a != b) return fmt::format("token {} is '{}' against '{}'", token, excerpt(a), excerpt(b));
+  }
+  if (adds_bos() != other.adds_bos() || (adds_bos() && bos() != other.bos()))
+    return "they begin a text differently (BOS)";
+  return std::nullopt;
 }
 
 }  // namespace fakequant
