@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/evaluate_report.h"
+#include "cli/finite_weights.h"
 #include "evaluate/corpus.h"
 
 namespace fakequant::cli {
@@ -126,7 +127,7 @@ size_t decoders_that_fit(const PlannedModel& planned, const LoadedModel& model, 
 
 // Opens every model without its weights, settles the context, and refuses what cannot be done.
 std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
-                               const std::vector<std::string>& texts) {
+                               const std::vector<std::string>& texts, FiniteWeights& weights) {
   std::vector<LoadedModel> opened;
   std::vector<std::vector<std::string>> paths;
   std::vector<std::string> inputs = options.texts;
@@ -147,6 +148,7 @@ std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
     planned.push_back(plan_model(options.models[i], opened[i], paths[i], texts, options));
     planned.back().decoders = decoders_that_fit(planned.back(), opened[i], options);
   }
+  for (const std::string& name : options.models) weights.check(common, name, open_model(name));
   for (const PlannedModel& model : planned) {
     if (model.training_context > 0 && options.decode.context > model.training_context) {
       warn(common, fmt::format("{}: -c {} is more than the {} tokens that the model was trained on",
@@ -200,10 +202,15 @@ int run(Options& options, const CommonOptions& common) {
   options.threads = static_cast<int>(max_thread_slots());
   std::vector<std::string> texts;
   for (const std::string& path : options.texts) texts.push_back(read_text(path));
-  std::vector<PlannedModel> planned = plan(options, common, texts);
+  FiniteWeights weights;
+  std::vector<PlannedModel> planned = plan(options, common, texts, weights);
   std::vector<EvaluatedModel> results;
   results.reserve(planned.size());
-  for (const PlannedModel& model : planned) results.push_back(evaluate_model(model, options, common));
+  try {
+    for (const PlannedModel& model : planned) results.push_back(evaluate_model(model, options, common));
+  } catch (const NonFiniteError& error) {
+    weights.explain(error);
+  }
   EvaluationSettings settings{options.decode, options.threads, options.flash_attention, options.model.repack};
   if (common.prints_text()) print_evaluation(results, settings, common.verbose);
   write_json(common, [&] { return evaluation_json(results, settings); });
