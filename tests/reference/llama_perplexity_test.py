@@ -13,12 +13,14 @@ WIKI = SHARED / "text" / "wiki.test.raw"
 # More threads than free processors spin in ggml's barriers; two show that their number does not matter.
 DEFAULT_THREADS = "1"
 ATTEMPTS = 20
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def llama_perplexity(model, text, *options):
-    """(running values, estimate, +/-) as printed. Its log has a thread of its own that sometimes loses the last lines when the program
+    """(running values, estimate, +/-) as printed, with our options: repacking is off unless they have --repack. Its log has a thread of its own that sometimes loses the last lines when the program
     ends: then it is run again."""
-    command = [llama_tool("llama-perplexity"), "-m", model, "-f", text, "--no-repack", "--no-warmup", *options]
+    repacking = [] if "--repack" in options else ["--no-repack"]
+    command = [llama_tool("llama-perplexity"), "-m", model, "-f", text, "--no-warmup", *repacking, *(o for o in options if o != "--repack")]
     for _ in range(ATTEMPTS):
         result = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                                 timeout=300, check=False)
@@ -63,9 +65,20 @@ class LlamaPerplexity(ProgramTest):
     def test_flash_attention_and_caches(self):
         found = set()
         for options in (("-fa", "on"), ("-fa", "off"), ("-fa", "on", "-ctk", "q8_0", "-ctv", "q4_0"), ("-ctk", "bf16", "-ctv", "f32"),
-                        ("-ngl", "0")):
+                        ("-ngl", "0"), ("-ngl", "1"), ("-ngl", "99")):
             found.add(self.check(DEMO, "-c", 128, "--chunks", 4, *options)[1])
         self.assertGreater(len(found), 2)  # the options reach llama.cpp
+
+    def test_repacked_weights(self):
+        differ = 0
+        for kind in ("Q4_0", "Q4_K_M", "Q8_0"):
+            path = self.path(f"{kind}.gguf")
+            llama("llama-quantize", DEMO, path, kind, "2")
+            repacked = self.check(path, "-c", 256, "--chunks", 3, "--repack")
+            differ += repacked != self.check(path, "-c", 256, "--chunks", 3)
+        # Where the processor has instructions for some layout; Q8_0 comes out alike.
+        if {"avx2", "asimd"} & set(CPUINFO.read_text(encoding="utf-8").split() if CPUINFO.exists() else ()):
+            self.assertGreaterEqual(differ, 1)
 
     def test_storage_types(self):
         wide = self.path("f32.gguf")
