@@ -26,6 +26,7 @@ namespace {
 extern "C" void on_bus_error(int) {
   static constexpr char kText[] = "fakequant: a file became shorter, or its disk failed, while it was read\n";
   remove_pending_files();
+  clear_line();
   [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kText, sizeof(kText) - 1);
   _exit(kFailed);
 }
@@ -34,6 +35,7 @@ extern "C" void on_bus_error(int) {
 // they had not been caught.
 extern "C" void on_stop(int signal_number) {
   remove_pending_files();
+  clear_line();
   signal(signal_number, SIG_DFL);
   raise(signal_number);
 }

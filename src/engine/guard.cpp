@@ -13,6 +13,7 @@
 #include <new>
 #include <string_view>
 
+#include "base/message.h"
 #include "base/text.h"
 #include "gguf/pending_file.h"
 
@@ -83,6 +84,7 @@ const Slot* slot_to_name() {
   // Another thread is at it: its sentence is enough.
   while (ending.test_and_set()) pause();
   remove_pending_files();
+  clear_line();
   Sentence sentence;
   sentence.add("fakequant: ");
   const Slot* slot = slot_to_name();
