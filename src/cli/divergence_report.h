@@ -17,7 +17,7 @@ struct DivergenceRow {
   DivergenceEstimate estimate;
 };
 
-// Prints one line for each row, with what the columns mean beneath: errors are those of chunks where there are enough of them.
+// Prints one line for each row, with what the columns mean beneath; errors are those of chunks.
 void print_divergences(std::span<const DivergenceRow> rows);
 
 // Prints everything of one row, in the order and with the names of llama-perplexity --kl-divergence, then what it does not tell.
@@ -26,7 +26,7 @@ void print_divergence(const DivergenceRow& row);
 // `divergence` of a text: every number under stable keys; what does not exist is null.
 Json divergence_json(const DivergenceEstimate& estimate);
 
-// [{kld_mean, ln_ppl_ratio, same_top, p_diff_mean, nats_per_token, nats_per_token_baseline}, ...], one for each chunk of the text.
+// [{nats_per_token, nats_per_token_baseline, ln_ppl_ratio, kld_mean, p_diff_mean, same_top}, ...], one for each chunk.
 Json chunk_divergences_json(std::span<const ChunkDivergence> chunks);
 
 }  // namespace fakequant::cli

@@ -14,8 +14,8 @@ namespace {
 
 constexpr char kMagic[] = {'_', 'l', 'o', 'g', 'i', 't', 's', '_'};
 constexpr size_t kHeaderBytes = sizeof kMagic + 3 * sizeof(int32_t);
-constexpr float kMostCode = 65535;
-constexpr float kFloor = -16;  // nats; what llama-perplexity does not look at
+constexpr float kMostLogProbability = 1e-3F;  // 0 and what rounding may add
+constexpr float kFloor = -16;                 // nats; what llama-perplexity does not look at
 
 // Codes of a row begin behind its step and its least log-probability, two F32.
 constexpr size_t kRowHeadBytes = 2 * sizeof(float);
@@ -35,8 +35,8 @@ T field(std::span<const std::byte> bytes, size_t offset) {
   return value;
 }
 
-FQ_VECTORIZED void decode_codes(const std::byte* codes, float step, float least, float* row, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
+FQ_VECTORIZED void decode_codes(const std::byte* codes, float step, float least, std::span<float> row) {
+  for (size_t i = 0; i < row.size(); ++i) {
     uint16_t code;
     std::memcpy(&code, codes + i * sizeof code, sizeof code);
     row[i] = step * static_cast<float>(code) + least;
@@ -121,15 +121,14 @@ void LogitsFile::read_rows(size_t chunk_index, size_t first_row, std::span<float
     file_.read(start + i * bytes, encoded);
     auto step = field<float>(encoded, 0);
     auto least = field<float>(encoded, sizeof step);
-    // Log-probabilities between the least float and, rounding allowed for, 0.
-    if (!(step >= 0) || !std::isfinite(least) || !(step * kMostCode + least < 1)) {
-      throw Error(
-          "{}: chunk {}, position {}: found log-probabilities from {} in steps of {}, wanted finite ones of "
-          "at most 0",
-          printable(path()), chunk_index + 1, static_cast<size_t>(context_ / 2) + first_row + i, least, step);
-    }
-    decode_codes(encoded.data() + kRowHeadBytes, step, least, rows.data() + i * vocabulary_size_,
-                 vocabulary_size_);
+    std::span<float> row = rows.subspan(i * vocabulary_size_, vocabulary_size_);
+    decode_codes(encoded.data() + kRowHeadBytes, step, least, row);
+    float largest = largest_of(row);
+    if (step >= 0 && std::isfinite(step) && std::isfinite(least) && largest < kMostLogProbability) continue;
+    throw Error(
+        "{}: chunk {}, position {}: found log-probabilities from {} to {}, wanted finite ones of at most 0",
+        printable(path()), chunk_index + 1, static_cast<size_t>(context_ / 2) + first_row + i, least,
+        largest);
   }
 }
 

@@ -30,7 +30,6 @@ class UnroundedTensor {
   bool fits(TensorType type) const {
     if (type == TensorType::F32 || type == view_.info->type) return true;
     if (facts_of(type).type_class == TypeClass::quantized) return false;
-    TensorResult result{};
     auto drop = [](uint64_t, std::span<const std::byte>) {};
     Progress silent("", 0, Progress::Mode::silent);
     return store_tensor({view_, planned_, rounder_, type}, drop, silent).store_changed_count == 0;
@@ -86,6 +85,15 @@ uint64_t PlannedRecipe::most_changed_bytes() const {
   return bytes;
 }
 
+std::vector<std::string> PlannedRecipe::unused(const ModelWeights& weights) const {
+  std::vector<std::string> names;
+  for (const PlannedTensor& planned : plan_.tensors) {
+    const std::string& name = model_.tensors()[planned.tensor_index].info->name;
+    if (!weights.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
 std::vector<WeightChange> PlannedRecipe::changes(const ModelWeights& weights, PatchReport& report,
                                                  Progress::Mode mode) {
   Progress progress(name_, input_bytes(model_, plan_), mode);
@@ -99,10 +107,7 @@ std::vector<WeightChange> PlannedRecipe::changes(const ModelWeights& weights, Pa
         {view_of(model_, planned.tensor_index), planned, rounders_.at(i), type}, result, progress);
     result.plan_index = i;
     report.tensors.push_back(result);
-    if (!weights.contains(info.name)) {
-      report.unused.push_back(info.name);
-      continue;
-    }
+    if (!weights.contains(info.name)) continue;
     FQ_CHECK(weights.type(info.name) == type);
     // Stored in another type, what rounding does shows in the difference alone.
     bool changed = type == info.type ? result.bytes_changed : result.difference.changed_count > 0;

@@ -49,8 +49,11 @@ class PlannedRecipe {
   // The most memory that the changed weights can take.
   uint64_t most_changed_bytes() const;
 
+  // Planned tensors that are not in `weights`: the model's graph does not use them, and they change no logits.
+  std::vector<std::string> unused(const ModelWeights& weights) const;
+
   // Rounds the planned tensors and returns what a model with the weights `weights`, stored as types(), must hold
-  // instead: the bytes that `quantize` would write. Throws Error as store_tensor does.
+  // instead: the bytes that `quantize` would write. Sets all of the report but `unused`. Throws Error as store_tensor does.
   std::vector<WeightChange> changes(const ModelWeights& weights, PatchReport& report,
                                     Progress::Mode progress);
 

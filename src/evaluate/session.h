@@ -33,13 +33,14 @@ MemoryNeeds memory_needs(const ModelSource& source, const DecodeOptions& options
 struct PlannedVariant {
   std::string name;
   size_t source;                    // into SessionPlan::sources
-  PlannedRecipe* recipe = nullptr;  // carried out in memory on that model; null: as it is loaded
+  PlannedRecipe* recipe = nullptr;  // null: as it is loaded
+  bool is_patch = true;             // the recipe is carried out in memory; false: the source holds its result
 };
 
-// The first variant is what the others are compared with.
 struct SessionPlan {
   std::vector<ModelSource> sources;
   std::vector<PlannedVariant> variants;
+  bool keeps_logits = false;  // the first variant is a baseline, whose logits the others are compared with
 };
 
 struct SessionOptions {
@@ -54,35 +55,43 @@ inline constexpr uint64_t kDefaultLogitsBytes = uint64_t{1} << 31;
 
 // How a session uses memory.
 struct SessionBudget {
-  size_t decoders = 1;        // of each model, that work at the same time
-  uint64_t logits_bytes = 0;  // for the baseline's logits; 0 when nothing is compared
+  size_t decoders = 1;  // of each model, that work at the same time
+  uint64_t logits_bytes =
+      0;  // of a stage of a comparison: what the baseline's logits take where they are kept
 };
 
 // How many decoders can work at the same time. One thread each is faster than many for one: threads that share a
 // decoder wait for each other after every operation, spinning. Only memory limits them, and a graphics processor wants one.
 //
-//   needs    of the models that are in memory together
-//   patches  bytes of changed weights
+//   needs    of the plan's sources
 //   free     what the system has left; nothing when it does not say
-//   throws   Error naming `place` when not even one decoder of each fits, or when options.logits_bytes is below a
-//            group's
-SessionBudget session_budget(const std::vector<MemoryNeeds>& needs, uint64_t patches,
-                             const SessionOptions& options, std::optional<uint64_t> free,
-                             const std::string& place);
+//   throws   Error when not even one decoder of each model fits, or when options.logits_bytes is below a group's
+SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
+                             const SessionOptions& options, std::optional<uint64_t> free);
+
+// A session that does a part of a plan.
+struct SessionPart {
+  SessionPlan plan;
+  std::vector<size_t> variants;  // which of the whole plan's
+  SessionBudget budget;
+};
+
+// Splits a plan into sessions that fit in memory one after the other, as few as the order of the variants allows; with
+// keeps_logits each begins with the baseline. Throws Error as session_budget does for a variant that does not fit alone.
+std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
+                                           const SessionOptions& options, std::optional<uint64_t> free);
 
 // Models and patches in memory. Stays where it is: variants refer to it.
 class Session {
  public:
   // Loads every source and rounds what recipes change. Throws Error as loading, PlannedRecipe::changes and decoders do.
-  Session(const SessionPlan& plan, const SessionOptions& options, const SessionBudget& budget,
-          Progress::Mode progress);
+  Session(const SessionPart& part, const SessionOptions& options, Progress::Mode progress);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const Variant& baseline() const { return variants_.front(); }
-  std::span<const Variant> others() const { return std::span(variants_).subspan(1); }
+  std::span<const Variant> variants() const { return variants_; }  // as planned
   uint64_t logits_bytes() const { return logits_bytes_; }
-  // Of each variant of the plan; nothing for those without a recipe.
+  // Of each variant of the plan; nothing for those without a recipe. Where it was not carried out in memory, only the unused.
   const std::vector<std::optional<PatchReport>>& reports() const { return reports_; }
 
   // Compares every weight that a recipe changed with its file. Throws Error when one is not what it was.
