@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/evaluate_job.h"
+#include "cli/finite_weights.h"
 #include "evaluate/comparison.h"
 
 namespace fakequant::cli {
@@ -159,9 +160,9 @@ void run_session(const JobSession& planned, bool compares, const CommonOptions& 
   session.check_restored();
 }
 
-int report_failures(const std::vector<EvaluatedVariant>& results) {
+int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWeights& weights) {
   for (const EvaluatedVariant& result : results) {
-    if (result.failure) throw Error("{}", *result.failure);
+    if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
   return kDone;
 }
@@ -172,7 +173,13 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
   EvaluateJob job(options, common);
-  for (const JobSession& session : job.sessions) run_session(session, options.compares(), common, job);
+  FiniteWeights weights;
+  for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
+  try {
+    for (const JobSession& session : job.sessions) run_session(session, options.compares(), common, job);
+  } catch (const NonFiniteError& error) {
+    weights.explain(error);
+  }
   EvaluationSettings settings{.decode = options.decode,
                               .threads = options.threads,
                               .flash_attention = options.flash_attention,
@@ -191,7 +198,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     }
   }
   write_json(common, [&] { return evaluation_json(job.results, settings, {options.per_chunk}); });
-  return report_failures(job.results);
+  return report_failures(job.results, weights);
 }
 
 }  // namespace
