@@ -75,7 +75,7 @@ int LoadedModel::training_context() const {
   return llama_model_n_ctx_train(get());
 }
 
-std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
+std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords words) const {
   constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int32_t>::max());
   if (text.size() > kMost)
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
@@ -83,7 +83,8 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
   std::vector<int32_t> tokens(text.size() + 2);
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
-    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
+    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,
+                          words == SpecialWords::as_tokens);
   };
   int32_t count = attempt();
   if (count < 0 && count != std::numeric_limits<int32_t>::min()) {
