@@ -59,9 +59,10 @@ void Progress::draw(Clock::time_point now) {
   double share = total_ == 0 ? 1.0 : done / static_cast<double>(total_);
   double left = share > 0 ? seconds * (1 - share) / share : 0;
   auto per_second = static_cast<uint64_t>(done / seconds);
-  std::string rate =
-      unit_ == Unit::bytes ? format_bytes(per_second) : fmt::format("{} tokens", format_count(per_second));
-  std::string text = fmt::format("{} {:3.0f} %  {}/s  {} left", label_, share * 100, rate, clock_text(left));
+  std::string rate;
+  if (unit_ == Unit::bytes) rate = format_bytes(per_second) + "/s  ";
+  if (unit_ == Unit::tokens) rate = format_count(per_second) + " tokens/s  ";
+  std::string text = fmt::format("{} {:3.0f} %  {}{} left", label_, share * 100, rate, clock_text(left));
   if (!note_.empty()) text += "  " + note_;
   if (terminal_) {
     constexpr int kWidth = 24;

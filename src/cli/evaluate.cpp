@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/evaluate_report.h"
+#include "cli/evaluate_texts.h"
 #include "evaluate/corpus.h"
 
 namespace fakequant::cli {
@@ -31,6 +32,7 @@ struct Options {
   ModelOptions model;
   DecodeOptions decode;
   int threads = 1;
+  TextOptions text;
 };
 
 struct FlashAttentionWord {
@@ -163,9 +165,11 @@ std::string so_far(const PerplexitySum& sum) {
 }
 
 EvaluatedModel evaluate_model(const PlannedModel& planned, const Options& options,
-                              const CommonOptions& common) {
-  EvaluatedModel result{planned.name, planned.training_context, {}};
-  LoadedModel model = LoadedModel::load(planned.paths, options.model, LoadedModel::Weights::loaded);
+                              const std::vector<PromptRun>& prompts, const CommonOptions& common) {
+  EvaluatedModel result{planned.name, planned.training_context, {}, {}};
+  auto load = [&] { return LoadedModel::load(planned.paths, options.model, LoadedModel::Weights::loaded); };
+  RunningModel running(load());
+  LoadedModel& model = running.model;
   DecodeOptions decode = options.decode;
   decode.threads = std::max(1, options.threads / static_cast<int>(planned.decoders));
   std::vector<std::unique_ptr<ChunkDecoder>> decoders;
@@ -189,6 +193,9 @@ EvaluatedModel evaluate_model(const PlannedModel& planned, const Options& option
     result.texts.push_back({text.file, text.tokens.size(), text.chunks, sum.token_count(), seconds,
                             sum.estimate(), sum.running()});
   }
+  decode.threads = options.threads;
+  SpeedSubject subject{{planned.name, &running}, load};
+  result.made = measure_texts({&subject, 1}, prompts, options.text, decode, common);
   return result;
 }
 
@@ -197,14 +204,21 @@ int run(Options& options, const CommonOptions& common) {
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
+  if (options.texts.empty() && !options.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
+  std::vector<PromptRun> prompts = read_prompts(options.text);
   std::vector<std::string> texts;
   for (const std::string& path : options.texts) texts.push_back(read_text(path));
   std::vector<PlannedModel> planned = plan(options, common, texts);
   std::vector<EvaluatedModel> results;
   results.reserve(planned.size());
-  for (const PlannedModel& model : planned) results.push_back(evaluate_model(model, options, common));
+  for (const PlannedModel& model : planned)
+    results.push_back(evaluate_model(model, options, prompts, common));
   EvaluationSettings settings{options.decode, options.threads, options.flash_attention, options.model.repack};
-  if (common.prints_text()) print_evaluation(results, settings, common.verbose);
+  if (common.prints_text()) {
+    if (!options.texts.empty()) print_evaluation(results, settings, common.verbose);
+    for (const EvaluatedModel& result : results) print_measurements(result.made);
+  }
   write_json(common, [&] { return evaluation_json(results, settings); });
   return kDone;
 }
@@ -216,7 +230,6 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
   app.add_option("MODEL", options->models, "GGUF files, any part of a split one, or `demo`")->required();
   app.add_option("-f,--file", options->texts, "Text to evaluate on; repeat it for more, each on its own")
       ->type_name("TEXT")
-      ->required()
       ->allow_extra_args(false);
   app.add_option("-c,--ctx-size", options->context,
                  "Tokens of a chunk; default the smaller of 512 and what the model was trained on")
@@ -245,6 +258,7 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
   app.add_flag("--repack", options->model.repack,
                "Let ggml rearrange weights for speed, as llama-perplexity does unless given --no-repack: "
                "changes digits");
+  add_text_options(app, options->text);
   app.footer(
       "A text is cut into chunks of -c tokens, each read by itself, and the tokens of its second half are "
       "scored.\n"

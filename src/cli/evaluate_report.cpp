@@ -56,10 +56,13 @@ Json texts_json(const EvaluatedModel& model) {
 }
 
 Json model_json(const EvaluatedModel& model) {
-  return {{"model_file", model.name},
-          {"training_context", model.training_context},
-          {"texts", texts_json(model)},
-          {"macro_average", estimate_json(average_of(model))}};
+  Json result{{"model_file", model.name}, {"training_context", model.training_context}};
+  if (!model.texts.empty()) {
+    result["texts"] = texts_json(model);
+    result["macro_average"] = estimate_json(average_of(model));
+  }
+  add_measurements(result, model.made);
+  return result;
 }
 
 }  // namespace

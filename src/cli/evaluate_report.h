@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/evaluate_texts.h"
 #include "cli/json.h"
 #include "evaluate/perplexity.h"
 
@@ -30,6 +31,7 @@ struct EvaluatedModel {
   std::string name;
   int training_context;  // 0 when the model does not say
   std::vector<EvaluatedText> texts;
+  TextMeasurements made;  // of --prompts and --speed
 };
 
 // Prints a table, with `running` also the perplexity after each chunk as llama-perplexity prints it.

@@ -63,6 +63,10 @@ LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const Model
   return result;
 }
 
+uint64_t LoadedModel::weight_bytes() const {
+  return llama_model_size(get());
+}
+
 int LoadedModel::vocabulary_size() const {
   return llama_vocab_n_tokens(vocabulary_of(get()));
 }

@@ -36,6 +36,7 @@ class LoadedModel {
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
   bool is_repacked() const { return repacked_; }  // ModelOptions::repack
+  uint64_t weight_bytes() const;                  // of all tensors
   int vocabulary_size() const;
   bool uses_gpu() const;                           // whether a graphics processor holds a part of it
   int training_context() const;                    // tokens; 0 when the model does not say

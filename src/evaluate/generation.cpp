@@ -165,6 +165,7 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
   ReadPrompts prompts = read_prompts(model, runs, options.chat_template);
   DecodeOptions decode = with_context(options.decode, prompts.context);
   GenerationResult result;
+  result.baseline_name = baseline.name;
   result.runs = runs;
   for (const std::vector<int32_t>& tokens : prompts.tokens)
     result.prompt_token_counts.push_back(tokens.size());

@@ -63,6 +63,7 @@ struct VariantTexts {
 };
 
 struct GenerationResult {
+  std::string baseline_name;
   std::vector<PromptRun> runs;
   std::vector<size_t> prompt_token_counts;  // by run
   std::vector<GeneratedText> baseline;      // by run

@@ -1,8 +1,9 @@
 #include "evaluate/throughput.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -33,9 +34,8 @@ int shortest_training_context(std::span<const SpeedSubject> subjects, int wanted
 
 // Why a subject cannot be loaded a second time; "" when it can.
 std::string no_load_reason(const SpeedSubject& subject) {
-  if (subject.files.empty()) return "only in memory";
-  uint64_t bytes = 0;
-  for (const std::string& file : subject.files) bytes += std::filesystem::file_size(file);
+  if (!subject.load) return "it is only in memory";
+  uint64_t bytes = subject.variant.running->model.weight_bytes();
   std::optional<uint64_t> available = free_memory_bytes();
   if (!available || bytes <= *available) return "";
   return fmt::format("a second copy needs {} of memory, found {} free", format_bytes(bytes),
@@ -76,7 +76,7 @@ class Stopwatch {
 
   double load(const SpeedSubject& subject) const {
     double start = clock_();
-    LoadedModel model = LoadedModel::load(subject.files, options_.model, LoadedModel::Weights::loaded);
+    LoadedModel model = subject.load();
     return clock_() - start;
   }
 

@@ -12,11 +12,11 @@
 
 namespace fakequant {
 
-// What is timed: a model in memory, and the files that it can be loaded from again.
+// What is timed: a model in memory, and how it is loaded again.
 struct SpeedSubject {
   Variant variant;
-  std::vector<std::string>
-      files;  // all parts; none for a variant that is only in memory: it has no time of loading
+  std::function<LoadedModel()>
+      load;  // from its files; none for a variant that is only in memory: it has no such time
 };
 
 struct SpeedOptions {
@@ -24,7 +24,6 @@ struct SpeedOptions {
   int prompt_tokens = 512;    // that are read at once, at most what every model was trained on
   int generated_tokens = 64;  // that are read one by one, the same bound
   DecodeOptions decode;       // its context does not count
-  ModelOptions model;         // how files are loaded
 };
 
 // Seconds now, from any fixed time on.
