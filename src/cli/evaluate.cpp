@@ -193,7 +193,6 @@ EvaluatedModel evaluate_model(const PlannedModel& planned, const Options& option
     result.texts.push_back({text.file, text.tokens.size(), text.chunks, sum.token_count(), seconds,
                             sum.estimate(), sum.running()});
   }
-  decode.threads = options.threads;
   SpeedSubject subject{{planned.name, &running}, load};
   result.made = measure_texts({&subject, 1}, prompts, options.text, decode, common);
   return result;

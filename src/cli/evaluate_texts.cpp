@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/parallel.h"
 #include "cli/generation_report.h"
 #include "cli/throughput_report.h"
 
@@ -37,7 +40,9 @@ void add_text_options(CLI::App& app, TextOptions& options) {
          "tokens, each a value or a list; or `default`, a built-in set")
       ->type_name("FILE");
   app.add_flag("--chat", options.chat, "Put prompts in the model's own chat template");
-  app.add_flag("--speed", options.speed, "Times of loading, of reading a prompt and of making tokens");
+  app.add_flag(
+      "--speed", options.speed,
+      "Times of loading, of reading a prompt and of making tokens; with one thread unless -t says how many");
   app.add_option("--repetitions", options.repetitions,
                  fmt::format("How often --speed measures; default {}", options.repetitions))
       ->type_name("N")
@@ -55,11 +60,18 @@ TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std
                                const TextOptions& options, const DecodeOptions& decode,
                                const CommonOptions& common) {
   TextMeasurements result;
-  if (!runs.empty()) result.generation = make_texts(subjects, runs, {decode, options.chat}, common);
+  if (!runs.empty()) {
+    GenerationOptions generation;
+    generation.decode = decode;
+    generation.texts_at_once = max_thread_slots();
+    generation.chat_template = options.chat;
+    result.generation = make_texts(subjects, runs, generation, common);
+  }
   if (options.speed) {
     SpeedOptions speed;
     speed.repetitions = options.repetitions;
     speed.decode = decode;
+    speed.decode.threads = std::max(1, common.threads);
     result.speed = time_all(subjects, speed, common);
   }
   return result;

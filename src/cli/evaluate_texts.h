@@ -37,7 +37,8 @@ struct TextMeasurements {
 };
 
 // Makes texts of `runs` and times, as far as asked for, the first subject being the baseline of the others.
-// Threads and types of caches are those of `decode`.
+// Types of caches and flash attention are those of `decode`. Texts are made by as many threads as there are, each its
+// own; times are taken with one, or with as many as -t says.
 TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
                                const TextOptions& options, const DecodeOptions& decode,
                                const CommonOptions& common);

@@ -128,8 +128,7 @@ Json text_json(const GeneratedText& text) {
   return {{"text", text.text},
           {"tokens", text.tokens},
           {"ended", text.ended},
-          {"top_token_share", share(text.top_count, text.tokens.size())},
-          {"seconds", text.seconds}};
+          {"top_token_share", share(text.top_count, text.tokens.size())}};
 }
 
 Json candidate_json(const Candidate& candidate) {

@@ -76,10 +76,12 @@ void print_throughput(const SpeedResults& results) {
   fmt::print("{}\n", table.text(terminal_styles()));
   const SpeedMeasure& prompt = results.subjects.front().prompt;
   std::string text = fmt::format(
-      "Medians of {} repetitions, all in turn: loading from the system's cache; reading {} at once; making "
+      "Medians of {} repetitions, all in turn, with {}: loading from the system's cache; reading {} at once; "
+      "making "
       "{} one "
       "by one.",
-      prompt.seconds.size(), counted(static_cast<uint64_t>(results.prompt_tokens), "token"),
+      prompt.seconds.size(), counted(static_cast<uint64_t>(results.threads), "thread"),
+      counted(static_cast<uint64_t>(results.prompt_tokens), "token"),
       counted(static_cast<uint64_t>(results.generated_tokens), "token"));
   if (compared) {
     text += fmt::format(
@@ -105,6 +107,7 @@ Json throughput_json(const SpeedResults& results) {
     subjects.push_back(row);
   }
   return {{"repetitions", results.subjects.front().prompt.seconds.size()},
+          {"threads", results.threads},
           {"prompt_tokens", results.prompt_tokens},
           {"generated_tokens", results.generated_tokens},
           {"subjects", subjects}};

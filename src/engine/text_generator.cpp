@@ -1,6 +1,7 @@
 #include "engine/text_generator.h"
 
 #include <fmt/format.h>
+#include <llama-ext.h>
 #include <llama.h>
 
 #include <algorithm>
@@ -53,6 +54,14 @@ TextGenerator::~TextGenerator() = default;
 
 int TextGenerator::context() const {
   return static_cast<int>(llama_n_ctx(parts_->context.get()));
+}
+
+uint64_t TextGenerator::memory_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
+    if (ggml_backend_buft_is_host(buffer_type)) bytes += part.context + part.compute;
+  }
+  return bytes;
 }
 
 void TextGenerator::clear() {

@@ -32,6 +32,7 @@ class TextGenerator {
 
   int context() const;                    // tokens that fit: a multiple of 256
   int position() const { return read_; }  // tokens read since clear()
+  uint64_t memory_bytes() const;          // of main memory: cache and computation, without weights
   void clear();                           // forgets what was read
 
   // Reads `tokens` after those before, in batches of at most options.batch, and gives the logits of what comes

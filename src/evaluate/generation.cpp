@@ -1,10 +1,13 @@
 #include "evaluate/generation.h"
 
 #include <algorithm>
-#include <chrono>
+#include <atomic>
 #include <cmath>
+#include <memory>
 
 #include "base/error.h"
+#include "base/free_memory.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "engine/prompt.h"
 #include "engine/text_generator.h"
@@ -13,8 +16,6 @@
 namespace fakequant {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The tokens of each run's prompt, and the context that all runs need together.
 struct ReadPrompts {
@@ -36,17 +37,50 @@ ReadPrompts read_prompts(const LoadedModel& model, const std::vector<PromptRun>&
   return result;
 }
 
-DecodeOptions with_context(DecodeOptions options, int context) {
-  options.context = context;
-  return options;
-}
+// Generators of one model that make texts at the same time.
+class GeneratorPool {
+ public:
+  GeneratorPool(const LoadedModel& model, const GenerationOptions& options, int context, size_t run_count) {
+    DecodeOptions decode = options.decode;
+    decode.context = context;
+    decode.threads = 1;
+    size_t wanted = model.uses_gpu() ? 1 : std::min(options.texts_at_once, run_count);
+    do {
+      generators_.push_back(std::make_unique<TextGenerator>(model, decode));
+    } while (generators_.size() < wanted && another_fits());
+  }
+
+  TextGenerator& any() { return *generators_.front(); }
+
+  // Calls `work` once for every index below `count`, with a generator that nobody else uses.
+  void run(size_t count, const std::function<void(TextGenerator&, size_t index)>& work) {
+    std::atomic<size_t> next = 0;
+    parallel_for(generators_.size(), [&](size_t worker) {
+      for (size_t index = next++; index < count; index = next++) {
+        try {
+          work(*generators_[worker], index);
+        } catch (...) {
+          next = count;
+          throw;
+        }
+      }
+    });
+  }
+
+ private:
+  // Further generators take no more than a quarter each of what is left.
+  bool another_fits() const {
+    std::optional<uint64_t> available = free_memory_bytes();
+    return !available || generators_.front()->memory_bytes() <= *available / 4;
+  }
+
+  std::vector<std::unique_ptr<TextGenerator>> generators_;
+};
 
 GeneratedText generate(TextGenerator& generator, const LoadedModel& model, const std::vector<int32_t>& prompt,
                        const PromptRun& run) {
-  Clock::time_point start = Clock::now();
   GeneratedTokens made = generator.generate(prompt, run.sampling, run.tokens);
   GeneratedText result;
-  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   result.text = text_of(model, made.tokens);
   result.tokens = std::move(made.tokens);
   result.top_count = made.top_count;
@@ -163,7 +197,6 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
                                     const std::function<void(uint64_t tokens)>& progress) {
   const LoadedModel& model = baseline.running->model;
   ReadPrompts prompts = read_prompts(model, runs, options.chat_template);
-  DecodeOptions decode = with_context(options.decode, prompts.context);
   GenerationResult result;
   result.baseline_name = baseline.name;
   result.runs = runs;
@@ -172,29 +205,29 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
   auto advance = [&](size_t run) {
     if (progress) progress(static_cast<uint64_t>(runs[run].tokens));
   };
-  TextGenerator baseline_generator(model, decode);
+  GeneratorPool baseline_pool(model, options, prompts.context, runs.size());
   {
     ActiveVariant active(baseline);
-    for (size_t i = 0; i < runs.size(); ++i) {
-      result.baseline.push_back(generate(baseline_generator, model, prompts.tokens[i], runs[i]));
+    result.baseline.resize(runs.size());
+    baseline_pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
+      result.baseline[i] = generate(generator, model, prompts.tokens[i], runs[i]);
       advance(i);
-    }
+    });
   }
   for (const Variant& variant : variants) {
     const LoadedModel& other = variant.running->model;
     FQ_CHECK(other.vocabulary_size() == model.vocabulary_size());
     ActiveVariant active(variant);
-    TextGenerator generator(other, decode);
-    VariantTexts texts{variant.name, {}};
-    for (size_t i = 0; i < runs.size(); ++i) {
+    GeneratorPool pool(other, options, prompts.context, runs.size());
+    VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size())};
+    pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
       GeneratedText generated = generate(generator, model, prompts.tokens[i], runs[i]);
-      texts.texts.push_back(
-          compare(generator, model, prompts.tokens[i], result.baseline[i], std::move(generated)));
+      texts.texts[i] = compare(generator, model, prompts.tokens[i], result.baseline[i], std::move(generated));
       advance(i);
-    }
+    });
     result.variants.push_back(std::move(texts));
   }
-  ask_baseline(baseline, baseline_generator, prompts, result);
+  ask_baseline(baseline, baseline_pool.any(), prompts, result);
   return result;
 }
 

@@ -14,7 +14,10 @@
 namespace fakequant {
 
 struct GenerationOptions {
-  DecodeOptions decode;        // its context does not count: what the runs need is taken
+  DecodeOptions decode;  // context and threads do not count: the runs say what context they need
+  // How many texts may be made at the same time, each by one thread: threads that share a text wait for each other
+  // spinning. Memory can make them fewer, a graphics processor makes it one.
+  size_t texts_at_once = 1;
   bool chat_template = false;  // a prompt is what a user says, put in the baseline's own chat template
 };
 
@@ -24,7 +27,6 @@ struct GeneratedText {
   std::string text;             // their pieces joined: valid UTF-8, U+FFFD for what is not
   bool ended = false;           // the model ended the text by itself
   size_t top_count = 0;         // how many of its tokens were the most likely one
-  double seconds = 0;
 };
 
 // A token that a text could go on with. Probabilities are those of the model itself, before temperature and sampling.
@@ -74,7 +76,7 @@ struct GenerationResult {
 // without variants.
 //
 //   variants  of the baseline's vocabulary
-//   progress  is told after each text how many tokens it was worth, generation_work() in all; may be empty
+//   progress  is told after each text how many tokens it was worth, generation_work() in all, from several threads; may be empty
 //   throws    Error when a prompt leaves no room in the context, when there is no chat template that llama.cpp
 //             knows, and when llama.cpp fails
 //

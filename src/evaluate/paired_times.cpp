@@ -11,11 +11,11 @@ namespace {
 
 constexpr double kCoverage = 0.95;
 
-// P(X = k), X binomial with n trials of 1/2.
+// P(X = k), X binomial with n trials of 1/2; in logarithms, as 2^-n is no double for large n.
 double half_binomial(size_t n, size_t k) {
-  double result = std::pow(0.5, static_cast<double>(n));
-  for (size_t i = 0; i < k; ++i) result *= static_cast<double>(n - i) / static_cast<double>(i + 1);
-  return result;
+  auto log_factorial = [](size_t x) { return std::lgamma(static_cast<double>(x) + 1); };
+  double log_ways = log_factorial(n) - log_factorial(k) - log_factorial(n - k);
+  return std::exp(log_ways - static_cast<double>(n) * std::log(2.0));
 }
 
 }  // namespace

@@ -133,7 +133,9 @@ SecondsClock steady_seconds() {
 }
 
 uint64_t speed_work(std::span<const SpeedSubject> subjects, const SpeedOptions& options) {
-  return 3 * subjects.size() * (options.repetitions + 1);
+  size_t loadable = 0;
+  for (const SpeedSubject& subject : subjects) loadable += no_load_reason(subject).empty() ? 1 : 0;
+  return (loadable + 2 * subjects.size()) * (options.repetitions + 1);
 }
 
 SpeedResults measure_throughput(std::span<const SpeedSubject> subjects, const SpeedOptions& options,
@@ -141,7 +143,7 @@ SpeedResults measure_throughput(std::span<const SpeedSubject> subjects, const Sp
   FQ_CHECK(!subjects.empty() && options.repetitions >= kLeastRepetitions && options.prompt_tokens >= 1 &&
            options.generated_tokens >= 1);
   Stopwatch stopwatch(subjects, options, clock, progress);
-  SpeedResults result{stopwatch.prompt_tokens(), stopwatch.generated_tokens(), {}};
+  SpeedResults result{stopwatch.prompt_tokens(), stopwatch.generated_tokens(), options.decode.threads, {}};
   std::vector<size_t> all;
   std::vector<size_t> loadable;
   for (size_t i = 0; i < subjects.size(); ++i) {

@@ -50,6 +50,7 @@ struct SpeedResult {
 struct SpeedResults {
   int prompt_tokens = 0;  // that were read in fact
   int generated_tokens = 0;
+  int threads = 1;
   std::vector<SpeedResult> subjects;
 };
 
@@ -57,12 +58,12 @@ struct SpeedResults {
 // What is read are the same fixed tokens for all, and nothing is sampled: speed does not depend on what a model would
 // say. Files are loaded from the system's cache, a second time beside the model that is in memory.
 //
-//   progress  is told after each of the speed_work() pieces of work; may be empty
+//   progress  is told after each piece of work, speed_work() of them; may be empty
 //   throws    Error when llama.cpp fails
 SpeedResults measure_throughput(std::span<const SpeedSubject> subjects, const SpeedOptions& options,
                                 const SecondsClock& clock, const std::function<void()>& progress);
 
-// How often measure_throughput() tells `progress` at most.
+// How often measure_throughput() tells `progress`.
 uint64_t speed_work(std::span<const SpeedSubject> subjects, const SpeedOptions& options);
 
 }  // namespace fakequant
