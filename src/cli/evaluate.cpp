@@ -54,13 +54,28 @@ int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWe
   return kDone;
 }
 
+// Options that mean nothing to models that stand alone are refused rather than passed over.
+void check_options(const EvaluateOptions& options) {
+  if (options.texts.empty() && !options.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
+  if (options.compares()) return;
+  const std::pair<const char*, bool> of_comparisons[] = {
+      {"--real", options.real},
+      {"--per-chunk", options.per_chunk},
+      {"--control", !options.control.empty()},
+      {"--logits-memory", options.logits_bytes.has_value()}};
+  for (const auto& [name, given] : of_comparisons) {
+    if (given)
+      throw UsageError("{} is for comparisons: give --baseline, --recipe, or --tensors and --format", name);
+  }
+}
+
 int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.flash_attention = parse_flash_attention(options.flash_attention);
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
-  if (options.texts.empty() && !options.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
+  check_options(options);
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);

@@ -29,7 +29,7 @@ struct EvaluateOptions {
   int threads = 1;
   std::string baseline;  // a model, or logits of llama-perplexity; "" for none
   RecipeOptions recipe;
-  std::string control = "bf16";
+  std::string control;  // a format or "none"; "" for bf16
   std::optional<uint64_t> logits_bytes;
   bool real = false;
   bool per_chunk = false;
