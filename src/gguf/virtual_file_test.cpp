@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 
 #include "gguf/testing.h"
@@ -194,6 +195,51 @@ TEST(VirtualFileStream, ReadsWhatTheFileHoldsAndMakesNoNeighbours) {
   EXPECT_EQ(f.order, (std::vector<size_t>{2, 0, 5}));
   EXPECT_NE(fseeko(stream.get(), -1, SEEK_SET), 0);
   file.rethrow_error();  // there is none
+}
+
+// Tensors larger than the stream's buffer, whose places are multiples of nothing.
+TEST(VirtualFileStream, SeeksAndReadsLargeTensorsFromAnyPlace) {
+  TestFolder folder;
+  GgufBuilder builder;
+  for (const char* name : {"a", "b", "c", "d"}) builder.add_tensor(name, TensorType::F32, {200'003});
+  Fixture f(folder.write("in.gguf", builder.build()), {0, 1, 3}, TensorType::F32);
+  VirtualFile file = f.file();
+  std::string wanted = read_all(file, 1 << 20);
+  f.order.clear();
+  VirtualFile::Stream stream = file.open_stream();
+  std::string read(wanted.size(), '?');
+  for (size_t index : {1, 0, 3, 2, 1}) {
+    size_t bytes = f.layout.tensors[index].data_bytes;
+    ASSERT_EQ(fseeko(stream.get(), static_cast<off_t>(f.start(index)), SEEK_SET), 0);
+    ASSERT_EQ(fread(read.data(), bytes, 1, stream.get()), 1u);
+    EXPECT_TRUE(read.compare(0, bytes, wanted, f.start(index), bytes) == 0) << index;
+  }
+  EXPECT_EQ(f.order, (std::vector<size_t>{1, 0, 3, 1}));
+  std::mt19937 random(7);
+  for (int i = 0; i < 300; ++i) {
+    size_t place = random() % wanted.size();
+    if (i % 3 == 0) place &= ~size_t{0x3FFFF};
+    size_t bytes = std::min<size_t>(random() % 700'000, wanted.size() - place);
+    ASSERT_EQ(fseeko(stream.get(), static_cast<off_t>(place), SEEK_SET), 0);
+    ASSERT_EQ(fread(read.data(), 1, bytes, stream.get()), bytes);
+    EXPECT_TRUE(read.compare(0, bytes, wanted, place, bytes) == 0) << place << ' ' << bytes;
+    EXPECT_EQ(static_cast<size_t>(ftello(stream.get())), place + bytes);
+  }
+}
+
+// Without a buffer glibc calls for every byte: minutes for these 16 MiB, milliseconds with one.
+TEST(VirtualFileStream, IsNotReadByteByByte) {
+  TestFolder folder;
+  std::string path =
+      folder.write("in.gguf", GgufBuilder().add_tensor("a", TensorType::F32, {1 << 22}).build());
+  Fixture f(path, {}, TensorType::F32);
+  VirtualFile file = f.file();
+  VirtualFile::Stream stream = file.open_stream();
+  std::string read(file.size(), '?');
+  auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(fread(read.data(), read.size(), 1, stream.get()), 1u);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_TRUE(read == read_file(path));
 }
 
 TEST(VirtualFileStream, ClosedLeavesNoMadeTensorBehind) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <ostream>
 
 #include "base/message.h"
 #include "gguf/testing.h"
@@ -25,6 +26,10 @@ struct Architecture {
   const char* form;  // "dense", or "moe" for a mixture of experts
   const char* kind;
 };
+
+void PrintTo(const Architecture& row, std::ostream* out) {
+  *out << row.name << ' ' << row.form << ": " << row.kind;
+}
 
 constexpr Architecture kArchitectures[] = {
     {"llama", "dense", "gated feed-forward, biases everywhere"},
@@ -151,14 +156,16 @@ class Architectures : public ::testing::TestWithParam<Architecture> {};
 TEST_P(Architectures, GiveTheSameLogitsFromFileAndMemoryAndAreRestored) {
   TestFolder folder;
   std::string path = generate(folder, GetParam().name, GetParam().form);
-  EXPECT_EXIT(exit_with(check_model(path, 64)), ::testing::ExitedWithCode(0), "") << GetParam().kind;
+  EXPECT_EXIT(exit_with(check_model(path, 64)), ::testing::ExitedWithCode(0), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Architectures, ::testing::ValuesIn(kArchitectures), [](const auto& info) {
-  std::string name = fmt::format("{}_{}", info.param.name, info.param.form);
+std::string test_name(const ::testing::TestParamInfo<Architecture>& row) {
+  std::string name = fmt::format("{}_{}", row.param.name, row.param.form);
   std::ranges::replace(name, '-', '_');
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Architectures, ::testing::ValuesIn(kArchitectures), test_name);
 
 TEST(LongContext, UsesTheWeightsThatAreForIt) {
   TestFolder folder;

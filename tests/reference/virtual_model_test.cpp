@@ -34,7 +34,7 @@ std::string read_all(VirtualFile& file, size_t step) {
 // The demo model in three files; the path of the second one.
 std::string split_demo(const TestFolder& folder) {
   std::string command =
-      fmt::format("'{}/llama-gguf-split' --split --split-max-tensors 40 '{}' '{}' > '{}' 2>&1",
+      fmt::format("'{}/llama-gguf-split' --split --split-max-tensors 20 '{}' '{}' > '{}' 2>&1",
                   FAKEQUANT_LLAMA_BIN, kDemo, folder.at("part"), folder.at("log"));
   EXPECT_EQ(std::system(command.c_str()), 0) << read_file(folder.at("log"));
   return folder.at("part-00002-of-00003.gguf");
