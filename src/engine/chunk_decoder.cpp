@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -86,6 +87,7 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
   params.type_v = static_cast<ggml_type>(options.cache_v);
   params.swa_full = false;
   LlamaLog log;
+  CrashGuard guard(model.path(), "preparing to run it");
   parts_->context.reset(llama_init_from_model(model.get(), params));
   llama_context* context = parts_->context.get();
   if (context == nullptr)
@@ -116,6 +118,7 @@ void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_co
   }
   batch.n_tokens = count;
   LlamaLog log;
+  CrashGuard guard(model_.path(), "running it");
   int result = llama_decode(parts_->context.get(), batch);
   if (result != 0)
     throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));
@@ -154,9 +157,13 @@ void ChunkDecoder::decode(
   }
 }
 
+uint64_t ChunkDecoder::group_logits_bytes() const {
+  uint64_t rows = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
+  return rows * vocabulary_size_ * sizeof(float);
+}
+
 ChunkDecoder::Memory ChunkDecoder::memory() const {
-  uint64_t scored = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
-  Memory memory{0, scored * vocabulary_size_ * sizeof(float)};
+  Memory memory{0, group_logits_bytes()};
   for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
     if (!ggml_backend_buft_is_host(buffer_type)) continue;
     memory.weights += part.model;

@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <fmt/format.h>
 #include <llama-ext.h>
 #include <llama.h>
 
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -39,6 +41,7 @@ LoadedModel LoadedModel::load_with(const Source& source, const std::string& path
   result.path_ = path;
   result.repacked_ = options.repack;
   LlamaLog log;
+  CrashGuard guard(path, "loading it");
   result.model_.reset(source(params));
   if (result.model_ == nullptr) throw Error("{}", llama_failure(path, "llama.cpp refuses this model", log));
   return result;
@@ -97,6 +100,7 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
   auto length = static_cast<int32_t>(text.size());
   std::vector<int32_t> tokens(text.size() + 2);
+  CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
     return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
@@ -121,6 +125,23 @@ bool LoadedModel::adds_eos() const {
 
 int32_t LoadedModel::bos() const {
   return llama_vocab_bos(vocabulary_of(get()));
+}
+
+std::optional<std::string> LoadedModel::vocabulary_difference(const LoadedModel& other) const {
+  if (vocabulary_size() != other.vocabulary_size()) {
+    return fmt::format("{} tokens against {}", format_count(static_cast<uint64_t>(vocabulary_size())),
+                       format_count(static_cast<uint64_t>(other.vocabulary_size())));
+  }
+  const llama_vocab* mine = vocabulary_of(get());
+  const llama_vocab* theirs = vocabulary_of(other.get());
+  for (int32_t token = 0; token < vocabulary_size(); ++token) {
+    std::string_view a = llama_vocab_get_text(mine, token);
+    std::string_view b = llama_vocab_get_text(theirs, token);
+    if (a != b) return fmt::format("token {} is '{}' against '{}'", token, excerpt(a), excerpt(b));
+  }
+  if (adds_bos() != other.adds_bos() || (adds_bos() && bos() != other.bos()))
+    return "they begin a text differently (BOS)";
+  return std::nullopt;
 }
 
 }  // namespace fakequant

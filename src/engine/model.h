@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,9 @@ class LoadedModel {
   bool adds_bos() const;
   bool adds_eos() const;
   int32_t bos() const;
+  // What differs first between the vocabularies of two models, as a sentence without subject; nothing when tokens of
+  // one mean the same to the other.
+  std::optional<std::string> vocabulary_difference(const LoadedModel& other) const;
 
  private:
   template <typename Source>

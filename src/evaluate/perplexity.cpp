@@ -1,5 +1,7 @@
 #include "evaluate/perplexity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <mutex>
@@ -8,14 +10,6 @@
 #include "base/text.h"
 
 namespace fakequant {
-
-double negative_log_likelihood(std::span<const float> logits, int32_t label) {
-  float largest = logits[0];
-  for (float logit : logits) largest = std::max(largest, logit);
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(logit - largest);
-  return -(static_cast<double>(logits[static_cast<size_t>(label)] - largest) - std::log(sum));
-}
 
 void PerplexitySum::add_chunk(std::span<const double> nats) {
   FQ_CHECK(!nats.empty() && nats.size() * chunk_sums_.size() == token_count_);
@@ -37,14 +31,8 @@ std::optional<double> PerplexitySum::error_of_chunks() const {
   auto chunk_count = static_cast<double>(chunk_sums_.size());
   double tokens_left = static_cast<double>(token_count_) * (chunk_count - 1) / chunk_count;
   std::vector<double> without;
-  double mean = 0;
-  for (double chunk : chunk_sums_) {
-    without.push_back(std::exp((sum_ - chunk) / tokens_left));
-    mean += without.back() / chunk_count;
-  }
-  double squares = 0;
-  for (double value : without) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares * (chunk_count - 1) / chunk_count);
+  for (double chunk : chunk_sums_) without.push_back(std::exp((sum_ - chunk) / tokens_left));
+  return jackknife_error(without);
 }
 
 PerplexityEstimate PerplexitySum::estimate() const {
@@ -88,15 +76,20 @@ class OrderedSum {
 
 }  // namespace
 
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure) {
+  return fmt::format(
+      "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
+      "the model computes NaN or Inf",
+      printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + label_index,
+      std::isnan(measure) ? "NaN" : "Inf");
+}
+
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats) {
   for (size_t i = 0; i < nats.size(); ++i) {
-    if (std::isfinite(nats[i])) continue;
-    throw Error(
-        "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
-        "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
-        printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + i,
-        std::isnan(nats[i]) ? "NaN" : "Inf");
+    if (!std::isfinite(nats[i]))
+      throw NonFiniteError("{}", not_finite(model, decoder, chunk_index, i, nats[i]));
   }
 }
 

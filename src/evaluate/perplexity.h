@@ -10,18 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "evaluate/chunk_pass.h"
+#include "evaluate/jackknife.h"
+#include "evaluate/log_likelihood.h"
 
 namespace fakequant {
-
-// -ln of the probability that softmax(logits) gives to `label`, in nats.
-//
-//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it
-//   NaN       comes out when the largest logit, or any exponential, is none; +Inf for a probability of 0
-double negative_log_likelihood(std::span<const float> logits, int32_t label);
-
-// Fewer chunks than this say too little about how much chunks differ.
-inline constexpr size_t kLeastJackknifeChunks = 8;
 
 struct PerplexityEstimate {
   double perplexity = 0;      // exp of the mean over all scored tokens
@@ -54,8 +48,17 @@ class PerplexitySum {
   std::vector<double> running_;
 };
 
-// Throws Error that names model, chunk and position where `nats`, what negative_log_likelihood gave for a chunk, are not
-// finite.
+// The model computes NaN or Inf.
+class NonFiniteError : public Error {
+ public:
+  using Error::Error;
+};
+
+// The sentence on a scored token whose -ln of probability, or divergence, `measure` is NaN or Inf.
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure);
+
+// Throws NonFiniteError of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats);
 
@@ -64,7 +67,7 @@ void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t 
 //   decoders  as for decode_chunks
 //   tokens    of the whole text
 //   progress  is called with the sum over all chunks before the first unfinished one whenever that grows
-//   throws    Error that names chunk and position where the model gives no finite probability
+//   throws    NonFiniteError that names chunk and position where the model gives no finite probability
 //
 // Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see
 // ChunkDecoder.
