@@ -1,6 +1,6 @@
 #pragma once
-// Progress of long work on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing
-// under one second. Knows no domain.
+// Progress of long work on standard error: a bar on a terminal, never wider than it; a line every ten seconds
+// elsewhere; nothing under one second. Knows no domain.
 
 #include <atomic>
 #include <chrono>
@@ -13,7 +13,7 @@ namespace fakequant {
 class Progress {
  public:
   enum class Mode { automatic, silent };
-  enum class Unit { bytes, tokens };  // of the work, and of the rate that is shown
+  enum class Unit { bytes, tokens, runs };  // of the work, and of the rate that is shown; of runs none is
 
   // `total` is the work in all.
   Progress(std::string label, uint64_t total, Mode mode, Unit unit = Unit::bytes);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -40,6 +41,7 @@ LoadedModel LoadedModel::load_with(const Source& source, const std::string& path
   result.path_ = path;
   result.repacked_ = options.repack;
   LlamaLog log;
+  CrashGuard guard(path, "loading it");
   result.model_.reset(source(params));
   if (result.model_ == nullptr) throw Error("{}", llama_failure(path, "llama.cpp refuses this model", log));
   return result;
@@ -80,6 +82,10 @@ void LoadedModel::require_text_model() const {
     throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path_));
 }
 
+uint64_t LoadedModel::weight_bytes() const {
+  return llama_model_size(get());
+}
+
 int LoadedModel::vocabulary_size() const {
   return llama_vocab_n_tokens(vocabulary_of(get()));
 }
@@ -92,15 +98,17 @@ int LoadedModel::training_context() const {
   return llama_model_n_ctx_train(get());
 }
 
-std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
+std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords words) const {
   constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int32_t>::max());
   if (text.size() > kMost)
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
   auto length = static_cast<int32_t>(text.size());
   std::vector<int32_t> tokens(text.size() + 2);
+  CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
-    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
+    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,
+                          words == SpecialWords::as_tokens);
   };
   int32_t count = attempt();
   if (count < 0 && count != std::numeric_limits<int32_t>::min()) {
