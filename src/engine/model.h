@@ -48,7 +48,7 @@ class LoadedModel {
   bool uses_gpu() const;         // whether a graphics processor holds a part of it
   int training_context() const;  // tokens; 0 when the model does not say
   // Token ids of `text`, with what the model wants before and after every text (BOS, mostly); "</s>" and the like
-  // in the text are plain characters. Throws Error for more than 2^31 tokens.
+  // in the text are plain characters. Throws Error for more than 2^31 tokens, and where the vocabulary has none for some byte.
   std::vector<int32_t> tokenize(std::string_view text) const;
   bool adds_bos() const;
   bool adds_eos() const;
