@@ -186,6 +186,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
                               .repack = options.model.repack};
   if (options.compares()) {
     settings.baseline = options.baseline.empty() ? options.models.front() : options.baseline;
+    settings.selection = options.recipe.selection.text();
     if (job.inputs().logits_file()) settings.clipping = LogitsFile::clipping();
     settings.seed = job.seed();
   }
