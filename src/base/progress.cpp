@@ -62,9 +62,10 @@ void Progress::draw(Clock::time_point now) {
   double share = total_ == 0 ? 1.0 : done / static_cast<double>(total_);
   double left = share > 0 ? seconds * (1 - share) / share : 0;
   auto per_second = static_cast<uint64_t>(done / seconds);
-  std::string rate =
-      unit_ == Unit::bytes ? format_bytes(per_second) : fmt::format("{} tokens", format_count(per_second));
-  ProgressState state{label_, share, rate + "/s", left, note_};
+  std::string rate;
+  if (unit_ == Unit::bytes) rate = format_bytes(per_second) + "/s";
+  if (unit_ == Unit::tokens) rate = format_count(per_second) + " tokens/s";
+  ProgressState state{label_, share, rate, left, note_};
   if (terminal_) {
     // In the last column, some terminals go on to the next line; two more are for the ^C that a terminal shows.
     constexpr size_t kSpare = 3;

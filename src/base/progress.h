@@ -13,7 +13,7 @@ namespace fakequant {
 class Progress {
  public:
   enum class Mode { automatic, silent };
-  enum class Unit { bytes, tokens };  // of the work, and of the rate that is shown
+  enum class Unit { bytes, tokens, runs };  // of the work, and of the rate that is shown; of runs none is
 
   // `total` is the work in all.
   Progress(std::string label, uint64_t total, Mode mode, Unit unit = Unit::bytes);

@@ -10,7 +10,7 @@ namespace fakequant {
 struct ProgressState {
   std::string_view label;
   double share = 0;  // done, 0 to 1
-  std::string rate;  // "12 MiB/s"
+  std::string rate;  // "12 MiB/s"; "" for none
   double seconds_left = 0;
   std::string_view note = "";  // a result so far
 };

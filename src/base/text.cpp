@@ -112,8 +112,14 @@ std::string shell_quoted(std::string_view text) {
 
 namespace {
 
-// Length in bytes of the well-formed UTF-8 sequence at the start of `text`, or 0.
-size_t utf8_length(std::string_view text) {
+// What a text begins with in UTF-8.
+struct Utf8Start {
+  size_t bytes;   // of the character, or of as much of one as there is; at least 1
+  bool is_whole;  // a well-formed character
+};
+
+// `text` is not empty.
+Utf8Start utf8_start(std::string_view text) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
   size_t length = first < 0x80                    ? 1
@@ -121,13 +127,20 @@ size_t utf8_length(std::string_view text) {
                   : first >= 0xE0 && first < 0xF0 ? 3
                   : first >= 0xF0 && first < 0xF5 ? 4
                                                   : 0;
-  if (length == 0 || length > text.size()) return 0;
+  if (length == 0) return {1, false};
   for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
+    // The second byte of some has a narrower range: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+    unsigned char low = i > 1 ? 0x80 : first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = i > 1 ? 0xBF : first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    if (i >= text.size() || byte(i) < low || byte(i) > high) return {i, false};
   }
-  bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-  bool surrogate_or_beyond = (first == 0xED && byte(1) >= 0xA0) || (first == 0xF4 && byte(1) >= 0x90);
-  return overlong || surrogate_or_beyond ? 0 : length;
+  return {length, true};
+}
+
+// Length in bytes of the well-formed UTF-8 sequence at the start of `text`, or 0.
+size_t utf8_length(std::string_view text) {
+  Utf8Start start = utf8_start(text);
+  return start.is_whole ? start.bytes : 0;
 }
 
 }  // namespace
@@ -156,6 +169,22 @@ std::string excerpt(std::string_view text) {
   size_t end = kMost;
   while (end > kMost - 3 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return printable(text.substr(0, end)) + "...";
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    Utf8Start start = utf8_start(text);
+    result += start.is_whole ? text.substr(0, start.bytes) : "\xEF\xBF\xBD";
+    text.remove_prefix(start.bytes);
+  }
+  return result;
+}
+
+size_t whole_characters(std::string_view text, size_t length) {
+  if (length >= text.size()) return text.size();
+  while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
+  return length;
 }
 
 std::string wrapped(std::string_view text, const Lines& lines) {

@@ -46,6 +46,13 @@ std::string printable(std::string_view text);
 // The same, cut after 100 bytes or so: for quoting what a user wrote, which may be of any length.
 std::string excerpt(std::string_view text);
 
+// Text as valid UTF-8. Of bytes that are not, the begin of a character as far as it goes, or else each byte, becomes
+// one U+FFFD (Unicode 15, section 3.9: maximal subparts).
+std::string valid_utf8(std::string_view text);
+
+// The most bytes, at most `length`, after which a valid UTF-8 text can be cut without cutting a character.
+size_t whole_characters(std::string_view text, size_t length);
+
 struct Lines {
   size_t width;       // most columns of a line
   size_t indent = 0;  // spaces before every line but the first

@@ -102,5 +102,32 @@ TEST(Wrapped, BreaksBetweenWordsAndIndents) {
   EXPECT_EQ(wrapped("a longer_than_a_line b", {.width = 5}), "a\nlonger_than_a_line\nb");
 }
 
+TEST(ValidUtf8, KeepsWhatIsValid) {
+  std::string text = "a\n\x01 \xC3\xA9 \xE4\xBD\xA0 \xF0\x9F\x8C\xB3 \xEF\xBF\xBD";
+  EXPECT_EQ(valid_utf8(text), text);
+  EXPECT_EQ(valid_utf8(std::string("a\0b", 3)), std::string("a\0b", 3));
+}
+
+TEST(ValidUtf8, ReplacesMaximalSubpartsOnceEach) {
+  const std::string r = "\xEF\xBF\xBD";
+  // The example of Unicode's section 3.9, table 3-11.
+  EXPECT_EQ(valid_utf8("\x61\xF1\x80\x80\xE1\x80\xC2\x62\x80\x63\x80\xBF\x64"),
+            "a" + r + r + r + "b" + r + "c" + r + r + "d");
+  EXPECT_EQ(valid_utf8("\xE4\xBD"), r) << "cut short";
+  EXPECT_EQ(valid_utf8("\xC0\xAF"), r + r) << "overlong";
+  EXPECT_EQ(valid_utf8("\xE0\x80\xAF"), r + r + r) << "overlong";
+  EXPECT_EQ(valid_utf8("\xED\xA0\x80"), r + r + r) << "a surrogate";
+  EXPECT_EQ(valid_utf8("\xF4\x90\x80\x80"), r + r + r + r) << "beyond U+10FFFF";
+  EXPECT_EQ(valid_utf8("\xF4\x8F\xBF"), r);
+  EXPECT_EQ(valid_utf8("\xFF"), r);
+}
+
+TEST(WholeCharacters, NeverCutsOne) {
+  std::string text = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\x8C\xB3z";
+  size_t wanted[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+  for (size_t length = 0; length < std::size(wanted); ++length)
+    EXPECT_EQ(whole_characters(text, length), wanted[length]) << length;
+}
+
 }  // namespace
 }  // namespace fakequant

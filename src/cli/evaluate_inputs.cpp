@@ -28,7 +28,7 @@ ModelSource InputFile::source(const ModelOptions& options) const {
   auto load = [paths = model.paths(), options](LoadedModel::Weights weights) {
     return LoadedModel::load(paths, options, weights);
   };
-  return {name, load};
+  return {name, load, true};
 }
 
 EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& common) : options_(options) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/evaluate_texts.h"
 #include "cli/recipe_options.h"
 #include "evaluate/corpus.h"
 #include "evaluate/logits_file.h"
@@ -32,6 +33,7 @@ struct EvaluateOptions {
   std::optional<uint64_t> logits_bytes;
   bool real = false;
   bool per_chunk = false;
+  TextOptions text;  // --prompts and --speed
 
   bool compares() const { return !baseline.empty() || recipe.given(); }
 };

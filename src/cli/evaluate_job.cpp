@@ -23,7 +23,7 @@ ModelSource virtual_source(std::string name, const ModelOptions& options,
     std::unique_ptr<VirtualFile> file = make();
     return LoadedModel::load(*file, options, weights);
   };
-  return {std::move(name), load};
+  return {std::move(name), load, false};
 }
 
 // "3 tensors stored as F32, 1 tensor stored as F16": what differs from the model's own types.

@@ -8,18 +8,9 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "cli/text_block.h"
 
 namespace fakequant::cli {
-
-namespace {
-
-// Columns on a terminal, for UTF-8 text without wide or combining characters.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-}  // namespace
 
 void Table::add(std::vector<std::string> row) {
   FQ_CHECK(row.size() == columns_.size());
@@ -33,15 +24,15 @@ void Table::add_rule() {
 std::string Table::text(bool bold) const {
   std::vector<size_t> widths;
   for (size_t c = 0; c < columns_.size(); ++c) {
-    size_t width = width_of(columns_[c].header);
-    for (const auto& row : rows_) width = std::max(width, row.empty() ? 0 : width_of(row[c]));
+    size_t width = columns_of(columns_[c].header);
+    for (const auto& row : rows_) width = std::max(width, row.empty() ? 0 : columns_of(row[c]));
     widths.push_back(width);
   }
   std::string result;
   auto append = [&](const std::vector<std::string>& cells) {
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
-      std::string padding(widths[c] - width_of(cells[c]), ' ');
+      std::string padding(widths[c] - columns_of(cells[c]), ' ');
       bool right = columns_[c].align == Align::right;
       line += (c > 0 ? "  " : "") + (right ? padding + cells[c] : cells[c] + padding);
     }

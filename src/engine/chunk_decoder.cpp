@@ -1,7 +1,6 @@
 #include "engine/chunk_decoder.h"
 
 #include <fmt/format.h>
-#include <ggml-cpu.h>
 #include <llama-ext.h>
 #include <llama.h>
 
@@ -9,33 +8,10 @@
 
 #include "base/error.h"
 #include "engine/guard.h"
+#include "engine/llama_handles.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
-
-namespace {
-
-llama_flash_attn_type llama_flash_attention(FlashAttention choice) {
-  switch (choice) {
-    case FlashAttention::off:
-      return LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    case FlashAttention::on:
-      return LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    case FlashAttention::automatic:
-      break;
-  }
-  return LLAMA_FLASH_ATTN_TYPE_AUTO;
-}
-
-struct FreeContext {
-  void operator()(llama_context* context) const { llama_free(context); }
-};
-
-struct FreePool {
-  void operator()(ggml_threadpool* pool) const { ggml_threadpool_free(pool); }
-};
-
-}  // namespace
 
 std::span<const TensorType> cache_types() {
   static constexpr TensorType kTypes[] = {TensorType::F32,    TensorType::F16,  TensorType::BF16,
@@ -46,18 +22,14 @@ std::span<const TensorType> cache_types() {
 
 // Members are destroyed last first: the context before the threads that it works with.
 struct ChunkDecoder::Parts {
-  Parts(int batch_tokens, int threads) : batch(llama_batch_init(batch_tokens, 0, 1)) {
-    // Threads that wait for work sleep instead of spinning: on a busy machine that is an order faster.
-    ggml_threadpool_params params = ggml_threadpool_params_default(threads);
-    params.poll = 0;
-    pool.reset(ggml_threadpool_new(&params));
-  }
+  Parts(int batch_tokens, int threads)
+      : pool(make_thread_pool(threads)), batch(llama_batch_init(batch_tokens, 0, 1)) {}
   ~Parts() { llama_batch_free(batch); }
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
-  std::unique_ptr<ggml_threadpool, FreePool> pool;
-  std::unique_ptr<llama_context, FreeContext> context;
+  ThreadPoolHandle pool;
+  ContextHandle context;
   llama_batch batch;
   std::vector<float> logits;  // of a chunk that takes several batches
 };
@@ -80,12 +52,7 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
   params.n_ctx = static_cast<uint32_t>(total_context);
   params.n_batch = static_cast<uint32_t>(options_.batch);
   params.n_seq_max = static_cast<uint32_t>(group_size_);
-  params.n_threads = options.threads;
-  params.n_threads_batch = options.threads;
-  params.flash_attn_type = llama_flash_attention(options.flash_attention);
-  params.type_k = static_cast<ggml_type>(options.cache_k);
-  params.type_v = static_cast<ggml_type>(options.cache_v);
-  params.swa_full = false;
+  set_decode_options(params, options);
   LlamaLog log;
   CrashGuard guard(model.path(), "preparing to run it");
   parts_->context.reset(llama_init_from_model(model.get(), params));

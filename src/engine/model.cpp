@@ -83,6 +83,10 @@ void LoadedModel::require_text_model() const {
     throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path_));
 }
 
+uint64_t LoadedModel::weight_bytes() const {
+  return llama_model_size(get());
+}
+
 int LoadedModel::vocabulary_size() const {
   return llama_vocab_n_tokens(vocabulary_of(get()));
 }
@@ -95,7 +99,7 @@ int LoadedModel::training_context() const {
   return llama_model_n_ctx_train(get());
 }
 
-std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
+std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords words) const {
   constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int32_t>::max());
   if (text.size() > kMost)
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
@@ -104,6 +108,7 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
   CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
+<<<<<<< HEAD
     try {
       return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true, false);
     } catch (const std::out_of_range&) {
@@ -111,6 +116,10 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text) const {
       throw Error("{}: found no tokens for the single bytes of this text, wanted a vocabulary that has them",
                   printable(path_));
     }
+=======
+    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,
+                          words == SpecialWords::as_tokens);
+>>>>>>> main
   };
   int32_t count = attempt();
   if (count < 0 && count != std::numeric_limits<int32_t>::min()) {

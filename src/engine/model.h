@@ -44,12 +44,14 @@ class LoadedModel {
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
   bool is_repacked() const { return repacked_; }  // ModelOptions::repack
+  uint64_t weight_bytes() const;                  // of all tensors
   int vocabulary_size() const;
-  bool uses_gpu() const;         // whether a graphics processor holds a part of it
-  int training_context() const;  // tokens; 0 when the model does not say
-  // Token ids of `text`, with what the model wants before and after every text (BOS, mostly); "</s>" and the like
-  // in the text are plain characters. Throws Error for more than 2^31 tokens, and where the vocabulary has none for some byte.
-  std::vector<int32_t> tokenize(std::string_view text) const;
+  bool uses_gpu() const;                           // whether a graphics processor holds a part of it
+  int training_context() const;                    // tokens; 0 when the model does not say
+  enum class SpecialWords { as_text, as_tokens };  // "</s>" and the like in a text
+  // Token ids of `text`, with what the model wants before and after every text (BOS, mostly). Throws Error for
+  // more than 2^31 tokens, and where the vocabulary has none for some byte.
+  std::vector<int32_t> tokenize(std::string_view text, SpecialWords words = SpecialWords::as_text) const;
   bool adds_bos() const;
   bool adds_eos() const;
   int32_t bos() const;

@@ -4,17 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <map>
-
-#include <toml++/toml.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/format_grammar.h"
-#include "select/toml_guard.h"
+#include "select/toml_file.h"
 
 namespace fakequant {
 namespace {
@@ -36,37 +30,17 @@ constexpr std::array<StoreName, 6> kStores = {{
 // Reads the tables of one recipe and gathers everything that is wrong with it, line by line.
 class RecipeReader {
  public:
-  RecipeReader(std::string_view text, const std::string& path) : text_(text), recipe_{path, {}} {}
+  RecipeReader(std::string_view text, const std::string& path)
+      : text_(text), recipe_{path, {}}, problems_(path) {}
 
   Recipe read() {
-    if (std::optional<TomlFault> fault = find_toml_fault(text_)) {
-      report(fault->line, fault->problem);
-      fail_if_reported();
-    }
-    try {
-      read_top(toml::parse(text_));
-    } catch (const toml::parse_error& error) {
-      report(error.source().begin.line,
-             fmt::format("{} (column {})", printable(error.description()), error.source().begin.column));
-    }
-    fail_if_reported();
+    read_top(parse_toml(text_, problems_));
+    problems_.throw_if_any();
     return std::move(recipe_);
   }
 
  private:
-  static size_t line_of(const toml::node& node) { return node.source().begin.line; }
-
-  void report(size_t line, const std::string& problem) { problems_.emplace(line, problem); }
-
-  void fail_if_reported() const {
-    if (problems_.empty()) return;
-    std::vector<std::string> lines;
-    for (const auto& [line, problem] : problems_) {
-      std::string place = line == 0 ? "" : fmt::format("{}:", line);
-      lines.push_back(fmt::format("{}:{} {}", printable(recipe_.path), place, problem));
-    }
-    throw Error("{}", join(lines, "\n"));
-  }
+  void report(size_t line, const std::string& problem) { problems_.report(line, problem); }
 
   void read_top(const toml::table& top) {
     for (const auto& [key, node] : top) {
@@ -137,27 +111,10 @@ class RecipeReader {
     }
   }
 
-  static std::string_view type_of(const toml::node& node) {
-    switch (node.type()) {
-      case toml::node_type::table:
-        return "a table";
-      case toml::node_type::array:
-        return "an array";
-      case toml::node_type::integer:
-        return "an integer";
-      case toml::node_type::floating_point:
-        return "a number";
-      case toml::node_type::boolean:
-        return "a boolean";
-      default:
-        return "a date or time";
-    }
-  }
-
   std::string_view text_;
   Recipe recipe_;
   size_t rule_number_ = 0;
-  std::multimap<size_t, std::string> problems_;  // by line; 0 for the file as a whole
+  TomlProblems problems_;
 };
 
 }  // namespace
@@ -181,28 +138,11 @@ std::string_view name_of(Store store) {
 }
 
 Recipe load_recipe(const std::string& path) {
-  // A pipe is as good as a file: read to the end, not by size.
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxRecipeBytes + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) {
-    throw Error("cannot read recipe {}: {}", printable(path),
-                errno != 0 ? std::strerror(errno) : "unknown reason");
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMaxRecipeBytes) {
-    throw Error("recipe {} is larger than {}, the most a recipe may have", printable(path),
-                format_bytes(kMaxRecipeBytes));
-  }
-  return parse_recipe(text, path);
+  return parse_recipe(read_toml_file(path, "recipe"), path);
 }
 
 Recipe parse_recipe(std::string_view text, const std::string& path) {
-  if (text.size() > kMaxRecipeBytes) {
-    throw Error("recipe {} is larger than {}, the most a recipe may have", printable(path),
-                format_bytes(kMaxRecipeBytes));
-  }
+  check_toml_size(text, path, "recipe");
   return RecipeReader(text, path).read();
 }
 

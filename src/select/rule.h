@@ -42,9 +42,6 @@ struct Recipe {
   std::vector<Rule> rules;  // at least one; the first that matches a tensor decides it
 };
 
-// The largest recipe file in bytes.
-inline constexpr size_t kMaxRecipeBytes = size_t{1} << 20;
-
 // Reads a TOML file of [[rule]] tables with the strings tensors, layers, format (required) and store.
 //
 //   throws   Error, one line "path:line: ..." for each problem of the file: unknown keys, wrong types, bad

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "formats/format_grammar.h"
+#include "select/toml_guard.h"
 
 namespace fakequant {
 namespace {
@@ -123,9 +124,9 @@ TEST(ParseRecipe, OtherAlphabetsBelongInQuotesAndComments) {
 }
 
 TEST(ParseRecipe, LargeTextIsRefused) {
-  EXPECT_EQ(recipe_error(std::string(kMaxRecipeBytes + 1, '\n')),
+  EXPECT_EQ(recipe_error(std::string(kMaxTomlBytes + 1, '\n')),
             "recipe r.toml is larger than 1.000 MiB, the most a recipe may have");
-  EXPECT_EQ(recipe_error("[[rule]]\nformat = 'bf16'" + std::string(kMaxRecipeBytes - 24, '\n')), "");
+  EXPECT_EQ(recipe_error("[[rule]]\nformat = 'bf16'" + std::string(kMaxTomlBytes - 24, '\n')), "");
 }
 
 TEST(LoadRecipe, ReadsFilesAndNamesThoseItCannot) {
@@ -134,7 +135,7 @@ TEST(LoadRecipe, ReadsFilesAndNamesThoseItCannot) {
   std::ofstream(path) << "[[rule]]\nformat = 'tf32'\n";
   EXPECT_EQ(load_recipe(path.string()).rules[0].format, parse_format("tf32"));
   EXPECT_EQ(load_recipe(path.string()).path, path.string());
-  std::filesystem::resize_file(path, kMaxRecipeBytes + 1);
+  std::filesystem::resize_file(path, kMaxTomlBytes + 1);
   EXPECT_THROW(load_recipe(path.string()), Error);
   std::filesystem::remove(path);
   try {

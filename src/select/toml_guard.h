@@ -9,6 +9,9 @@
 
 namespace fakequant {
 
+// The largest file in bytes.
+inline constexpr size_t kMaxTomlBytes = size_t{1} << 20;
+
 // Dots outside strings and comments that a file may hold.
 inline constexpr size_t kMaxKeyDots = 1000;
 

@@ -1,0 +1,90 @@
+#include "cli/evaluate_texts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/generation_report.h"
+#include "cli/throughput_report.h"
+
+namespace fakequant::cli {
+
+namespace {
+
+constexpr const char* kDefaultPrompts = "default";
+
+GenerationResult make_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
+                            const GenerationOptions& options, const CommonOptions& common) {
+  std::vector<Variant> variants;
+  for (const SpeedSubject& subject : subjects.subspan(1)) variants.push_back(subject.variant);
+  Progress progress("texts", generation_work(runs, variants.size()), common.progress(),
+                    Progress::Unit::tokens);
+  return measure_generation(subjects.front().variant, variants, runs, options,
+                            [&](uint64_t tokens) { progress.advance(tokens); });
+}
+
+SpeedResults time_all(std::span<const SpeedSubject> subjects, const SpeedOptions& options,
+                      const CommonOptions& common) {
+  Progress progress("speed", speed_work(subjects, options), common.progress(), Progress::Unit::runs);
+  return measure_throughput(subjects, options, steady_seconds(), [&] { progress.advance(1); });
+}
+
+}  // namespace
+
+void add_text_options(CLI::App& app, TextOptions& options) {
+  app.add_option(
+         "--prompts", options.prompts,
+         "Texts that a model makes: a TOML file of [[prompt]] tables with prompt, temperature, seed and "
+         "tokens, each a value or a list; or `default`, a built-in set")
+      ->type_name("FILE");
+  app.add_flag("--chat", options.chat, "Put prompts in the model's own chat template");
+  app.add_flag(
+      "--speed", options.speed,
+      "Times of loading, of reading a prompt and of making tokens; with one thread unless -t says how many");
+  app.add_option("--repetitions", options.repetitions,
+                 fmt::format("How often --speed measures; default {}", options.repetitions))
+      ->type_name("N")
+      ->check(CLI::Range(kLeastRepetitions, size_t{100'000}));
+}
+
+std::vector<PromptRun> read_prompts(const TextOptions& options) {
+  if (options.chat && options.prompts.empty())
+    throw UsageError("--chat says how --prompts are read: give that as well");
+  if (options.prompts.empty()) return {};
+  return options.prompts == kDefaultPrompts ? default_prompts() : load_prompts(options.prompts);
+}
+
+TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
+                               const TextOptions& options, const DecodeOptions& decode,
+                               const CommonOptions& common) {
+  TextMeasurements result;
+  if (!runs.empty()) {
+    GenerationOptions generation;
+    generation.decode = decode;
+    generation.texts_at_once = max_thread_slots();
+    generation.chat_template = options.chat;
+    result.generation = make_texts(subjects, runs, generation, common);
+  }
+  if (options.speed) {
+    SpeedOptions speed;
+    speed.repetitions = options.repetitions;
+    speed.decode = decode;
+    speed.decode.threads = std::max(1, common.threads);
+    result.speed = time_all(subjects, speed, common);
+  }
+  return result;
+}
+
+void print_measurements(const TextMeasurements& measured) {
+  if (measured.generation) print_generation(*measured.generation);
+  if (measured.speed) print_throughput(*measured.speed);
+}
+
+void add_measurements(Json& result, const TextMeasurements& measured) {
+  if (measured.generation) result["generation"] = generation_json(*measured.generation);
+  if (measured.speed) result["speed"] = throughput_json(*measured.speed);
+}
+
+}  // namespace fakequant::cli
