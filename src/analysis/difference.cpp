@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "analysis/lanes.h"
 #include "base/error.h"
+#include "base/lanes.h"
 
 namespace fakequant {
 namespace {

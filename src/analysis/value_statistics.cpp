@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "analysis/lanes.h"
+#include "base/lanes.h"
 
 namespace fakequant {
 namespace {

@@ -63,6 +63,25 @@ std::string format_bytes(uint64_t bytes) {
   return fmt::format("{:.{}f} {}", value, decimals, kUnits[unit]);
 }
 
+std::optional<uint64_t> parse_bytes(std::string_view text) {
+  size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  double number = 0;
+  if (!parse_double(text.substr(0, digits), number)) return std::nullopt;
+  std::string unit = lower(text.substr(digits));
+  double factor = 1;
+  if (!unit.empty() && unit != "b") {
+    constexpr std::string_view kUnits = "kmgt";
+    size_t power = kUnits.find(unit[0]);
+    std::string_view rest = std::string_view(unit).substr(1);
+    if (power == std::string_view::npos || (!rest.empty() && rest != "b" && rest != "ib"))
+      return std::nullopt;
+    factor = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
+  }
+  double bytes = number * factor;
+  if (bytes > std::ldexp(1.0, 63)) return std::nullopt;
+  return static_cast<uint64_t>(bytes);
+}
+
 std::string format_count(uint64_t count) {
   std::string digits = std::to_string(count);
   for (size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, 1, ',');

@@ -2,6 +2,7 @@
 // Small text helpers: splitting, sizes for people, names near a misspelt one. Knows no domain.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,10 @@ bool parse_double(std::string_view text, double& value);
 
 // Bytes with a binary unit and four significant digits: 512 B, 9.236 KiB, 1.861 GiB.
 std::string format_bytes(uint64_t bytes);
+
+// The bytes that a person means by 500M, 2G, 1.5GiB or 4096: K, M, G and T are powers of 1024, with or without B or
+// iB, case ignored. Nothing for other text and for more than 2^63.
+std::optional<uint64_t> parse_bytes(std::string_view text);
 
 // A whole number with thousands separated by commas: 1,234,567.
 std::string format_count(uint64_t count);

@@ -1,4 +1,4 @@
-// fakequant evaluate: the perplexity of models on texts.
+// fakequant evaluate: perplexity of models on texts, and what a change of precision costs.
 
 #include <fmt/format.h>
 
@@ -7,33 +7,16 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/free_memory.h"
 #include "base/parallel.h"
 #include "base/text.h"
-#include "cli/command.h"
-#include "cli/evaluate_report.h"
-#include "cli/evaluate_texts.h"
-#include "evaluate/corpus.h"
+#include "cli/evaluate_job.h"
+#include "evaluate/comparison.h"
 
 namespace fakequant::cli {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct Options {
-  std::vector<std::string> models;
-  std::vector<std::string> texts;
-  int context = 0;  // 0: the smaller of 512 and the training context
-  int chunks = 0;   // 0: all
-  std::string flash_attention = "auto";
-  std::string cache_k = "f16";
-  std::string cache_v = "f16";
-  ModelOptions model;
-  DecodeOptions decode;
-  int threads = 1;
-  TextOptions text;
-};
 
 struct FlashAttentionWord {
   const char* word;
@@ -67,96 +50,6 @@ TensorType parse_cache_type(const char* option, const std::string& text) {
   return *type;
 }
 
-// A text as one model reads it: made and checked before any weight is loaded.
-struct TokenizedText {
-  std::string file;
-  std::vector<int32_t> tokens;
-  size_t chunks = 0;
-};
-
-// What is known of a model before its weights are read.
-struct PlannedModel {
-  std::string name;  // as the user gave it
-  std::vector<std::string> paths;
-  int training_context = 0;
-  std::vector<TokenizedText> texts;
-  size_t decoders = 1;  // that work at the same time
-};
-
-PlannedModel plan_model(const std::string& name, const LoadedModel& model, std::vector<std::string> paths,
-                        const std::vector<std::string>& texts, const Options& options) {
-  if (model.adds_eos()) {
-    throw Error(
-        "{}: found a vocabulary that puts an end after every text, wanted one that does not: "
-        "chunks cut from the middle of a text would have none",
-        printable(name));
-  }
-  PlannedModel result{name, std::move(paths), model.training_context(), {}, 1};
-  std::optional<size_t> most;
-  if (options.chunks > 0) most = static_cast<size_t>(options.chunks);
-  for (size_t i = 0; i < texts.size(); ++i) {
-    std::vector<int32_t> tokens = model.tokenize(texts[i]);
-    size_t chunks = chunk_count(tokens.size(), options.decode.context, most, options.texts[i]);
-    result.texts.push_back({options.texts[i], std::move(tokens), chunks});
-  }
-  return result;
-}
-
-// How many decoders can work at the same time. One thread each is faster than many for one: threads that share a
-// decoder wait for each other after every operation, spinning. Only memory limits them, and a graphics processor
-// wants one. Throws when not even one fits; memory of a graphics processor is its driver's business.
-size_t decoders_that_fit(const PlannedModel& planned, const LoadedModel& model, const Options& options) {
-  ChunkDecoder decoder(model, options.decode);
-  size_t groups = 1;
-  for (const TokenizedText& text : planned.texts)
-    groups = std::max(groups, (text.chunks + decoder.group_size() - 1) / decoder.group_size());
-  size_t wanted = model.uses_gpu() ? 1 : std::min(groups, static_cast<size_t>(options.threads));
-  ChunkDecoder::Memory memory = decoder.memory();
-  std::optional<uint64_t> available = free_memory_bytes();
-  if (!available) return wanted;
-  if (memory.weights + memory.working > *available) {
-    throw Error(
-        "{}: needs {} of memory with -c {} -b {}, found {} free; a smaller -b, -ctk q8_0 -ctv q8_0, or a "
-        "smaller model need less",
-        printable(planned.name), format_bytes(memory.weights + memory.working), options.decode.context,
-        options.decode.batch, format_bytes(*available));
-  }
-  // Further ones take no more than three quarters of what the first leaves.
-  uint64_t spare = (*available - memory.weights - memory.working) / 4 * 3;
-  return std::min(wanted, 1 + static_cast<size_t>(spare / std::max<uint64_t>(1, memory.working)));
-}
-
-// Opens every model without its weights, settles the context, and refuses what cannot be done.
-std::vector<PlannedModel> plan(Options& options, const CommonOptions& common,
-                               const std::vector<std::string>& texts) {
-  std::vector<LoadedModel> opened;
-  std::vector<std::vector<std::string>> paths;
-  std::vector<std::string> inputs = options.texts;
-  for (const std::string& name : options.models) {
-    paths.push_back(open_model(name).paths());
-    inputs.insert(inputs.end(), paths.back().begin(), paths.back().end());
-  }
-  check_json_target(common, inputs);
-  int context = default_context(0);
-  for (const std::vector<std::string>& files : paths) {
-    opened.push_back(LoadedModel::load(files, options.model, LoadedModel::Weights::planned));
-    context = std::min(context, default_context(opened.back().training_context()));
-  }
-  options.decode.context = options.context > 0 ? options.context : context;
-  std::vector<PlannedModel> planned;
-  for (size_t i = 0; i < opened.size(); ++i) {
-    planned.push_back(plan_model(options.models[i], opened[i], paths[i], texts, options));
-    planned.back().decoders = decoders_that_fit(planned.back(), opened[i], options);
-  }
-  for (const PlannedModel& model : planned) {
-    if (model.training_context > 0 && options.decode.context > model.training_context) {
-      warn(common, fmt::format("{}: -c {} is more than the {} tokens that the model was trained on",
-                               printable(model.name), options.decode.context, model.training_context));
-    }
-  }
-  return planned;
-}
-
 std::string so_far(const PerplexitySum& sum) {
   PerplexityEstimate estimate = sum.estimate();
   std::string text = fmt::format("perplexity {:.4f}", estimate.perplexity);
@@ -164,68 +57,207 @@ std::string so_far(const PerplexitySum& sum) {
   return text;
 }
 
-EvaluatedModel evaluate_model(const PlannedModel& planned, const Options& options,
-                              const std::vector<PromptRun>& prompts, const CommonOptions& common) {
-  EvaluatedModel result{planned.name, planned.training_context, {}, {}};
-  auto load = [&] { return LoadedModel::load(planned.paths, options.model, LoadedModel::Weights::loaded); };
-  RunningModel running(load());
-  LoadedModel& model = running.model;
-  DecodeOptions decode = options.decode;
-  decode.threads = std::max(1, options.threads / static_cast<int>(planned.decoders));
-  std::vector<std::unique_ptr<ChunkDecoder>> decoders;
-  for (size_t i = 0; i < planned.decoders; ++i)
-    decoders.push_back(std::make_unique<ChunkDecoder>(model, decode));
-  auto context = static_cast<uint64_t>(decode.context);
-  for (const TokenizedText& text : planned.texts) {
-    std::string label = printable(planned.name);
-    if (planned.texts.size() > 1) label += ", " + printable(text.file);
-    Progress progress(label, text.chunks * context, common.progress(), Progress::Unit::tokens);
-    uint64_t done = 0;
-    Clock::time_point start = Clock::now();
-    auto step = [&](const PerplexitySum& sum) {
-      uint64_t now = sum.running().size() * context;
-      progress.set_note(so_far(sum));
-      progress.advance(now - done);
-      done = now;
-    };
-    PerplexitySum sum = measure_perplexity(decoders, text.tokens, text.chunks, step);
-    double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    result.texts.push_back({text.file, text.tokens.size(), text.chunks, sum.token_count(), seconds,
-                            sum.estimate(), sum.running()});
-  }
-  SpeedSubject subject{{planned.name, &running}, load};
-  result.made = measure_texts({&subject, 1}, prompts, options.text, decode, common);
-  return result;
+std::string so_far(const std::string& name, const Comparison& comparison) {
+  if (comparison.failure) return fmt::format("{}: given up", printable(name));
+  return fmt::format("{}: KLD {:.6f}", printable(name), comparison.divergence.kld_so_far());
 }
 
-int run(Options& options, const CommonOptions& common) {
+// Counts tokens towards a text's total, of all models of a session.
+class TextProgress {
+ public:
+  TextProgress(const JobSession& session, const TokenizedText& text, const CommonOptions& common)
+      : context_(static_cast<uint64_t>(session.options.decode.context)),
+        bar_(label(session, text), text.chunks * context_ * session.part.plan.variants.size(),
+             common.progress(), Progress::Unit::tokens) {}
+
+  void advance(uint64_t tokens, std::string note) {
+    bar_.set_note(std::move(note));
+    bar_.advance(tokens);
+  }
+
+ private:
+  static std::string label(const JobSession& session, const TokenizedText& text) {
+    std::string label = printable(session.part.plan.sources.front().name);
+    if (session.texts.size() > 1) label += ", " + printable(text.file);
+    return label;
+  }
+
+  uint64_t context_;
+  Progress bar_;
+};
+
+EvaluatedText evaluated(const TokenizedText& text, const PerplexitySum& sum, double seconds) {
+  return {text.file,   text.tokens.size(),
+          text.chunks, sum.token_count(),
+          seconds,     {sum.estimate(), sum.running()}};
+}
+
+EvaluatedText measure_alone(const JobSession& planned, const Session& session, const TokenizedText& text,
+                            const CommonOptions& common) {
+  TextProgress progress(planned, text, common);
+  uint64_t done = 0;
+  Clock::time_point start = Clock::now();
+  auto step = [&](const PerplexitySum& sum) {
+    uint64_t now = sum.running().size() * static_cast<uint64_t>(planned.options.decode.context);
+    progress.advance(now - done, so_far(sum));
+    done = now;
+  };
+  PerplexitySum sum =
+      measure_perplexity(session.variants().front().running->decoders, text.tokens, text.chunks, step);
+  return evaluated(text, sum, std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+// Compares the variants of a session on a text and puts what was found into their results.
+void measure_together(const JobSession& planned, const Session& session, const TokenizedText& text,
+                      const CommonOptions& common, EvaluateJob& job) {
+  TextProgress progress(planned, text, common);
+  const std::optional<LogitsFile>& file = job.inputs().logits_file();
+  std::span<const Variant> variants = session.variants();
+  Baseline baseline;
+  if (file) {
+    baseline.file = &*file;
+  } else {
+    baseline.variant = &variants.front();
+    variants = variants.subspan(1);
+  }
+  auto step = [&](const ComparisonStep& at) {
+    std::string note = at.variant ? so_far(variants[*at.variant].name, at.so_far->variants[*at.variant])
+                                  : so_far(at.so_far->baseline);
+    progress.advance(at.tokens, std::move(note));
+  };
+  ComparisonResult found =
+      compare_variants(baseline, variants, {text.tokens, text.chunks}, session.logits_bytes(), step);
+  size_t first = file ? 0 : 1;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    EvaluatedVariant& result = job.results[planned.results[first + i]];
+    const Comparison& comparison = found.variants[i];
+    if (comparison.failure) {
+      if (!result.failure) result.failure = comparison.failure;
+      continue;
+    }
+    const DivergenceSum& sum = comparison.divergence;
+    EvaluatedText shown = evaluated(text, sum.model(), comparison.seconds);
+    shown.baseline = MeasuredPerplexity{sum.baseline().estimate(), sum.baseline().running()};
+    shown.divergence = sum.estimate();
+    shown.chunks = sum.chunks();
+    result.texts.push_back(std::move(shown));
+  }
+}
+
+// What --prompts and --speed ask for: of a session that has a baseline all variants together, else each by itself.
+void make_texts(const JobSession& planned, const Session& session, const EvaluateOptions& options,
+                    const CommonOptions& common, EvaluateJob& job) {
+  std::vector<SpeedSubject> subjects;
+  for (size_t i = 0; i < session.variants().size(); ++i) {
+    const PlannedVariant& variant = planned.part.plan.variants[i];
+    const ModelSource& source = planned.part.plan.sources[variant.source];
+    SpeedSubject& subject = subjects.emplace_back(session.variants()[i]);
+    if (variant.recipe == nullptr && source.is_file)
+      subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
+  }
+  bool together = planned.part.plan.keeps_logits;
+  for (size_t i = 0; i < subjects.size(); i += together ? subjects.size() : 1) {
+    std::span<const SpeedSubject> group = std::span(subjects).subspan(i, together ? subjects.size() : 1);
+    job.made.push_back(measure_texts(group, job.inputs().prompts(), options.text, options.decode, common));
+  }
+}
+
+void run_session(const JobSession& planned, const EvaluateOptions& options, const CommonOptions& common,
+                 EvaluateJob& job) {
+  Session session(planned.part, planned.options, common.progress());
+  for (size_t i = 0; i < planned.results.size(); ++i) {
+    if (planned.results[i] != kNoResult) job.results[planned.results[i]].patch = session.reports()[i];
+  }
+  for (const TokenizedText& text : planned.texts) {
+    if (options.compares()) {
+      measure_together(planned, session, text, common, job);
+    } else {
+      job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
+    }
+  }
+  if (options.text.asked()) make_texts(planned, session, options, common, job);
+  session.check_restored();
+}
+
+int report_failures(const std::vector<EvaluatedVariant>& results) {
+  for (const EvaluatedVariant& result : results) {
+    if (result.failure) throw Error("{}", *result.failure);
+  }
+  return kDone;
+}
+
+int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.flash_attention = parse_flash_attention(options.flash_attention);
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
-  if (options.texts.empty() && !options.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
-  std::vector<PromptRun> prompts = read_prompts(options.text);
-  std::vector<std::string> texts;
-  for (const std::string& path : options.texts) texts.push_back(read_text(path));
-  std::vector<PlannedModel> planned = plan(options, common, texts);
-  std::vector<EvaluatedModel> results;
-  results.reserve(planned.size());
-  for (const PlannedModel& model : planned)
-    results.push_back(evaluate_model(model, options, prompts, common));
-  EvaluationSettings settings{options.decode, options.threads, options.flash_attention, options.model.repack};
-  if (common.prints_text()) {
-    if (!options.texts.empty()) print_evaluation(results, settings, common.verbose);
-    for (const EvaluatedModel& result : results) print_measurements(result.made);
+  EvaluateJob job(options, common);
+  for (const JobSession& session : job.sessions) run_session(session, options, common, job);
+  EvaluationSettings settings{.decode = options.decode,
+                              .threads = options.threads,
+                              .flash_attention = options.flash_attention,
+                              .repack = options.model.repack};
+  if (options.compares()) {
+    settings.baseline = options.baseline.empty() ? options.models.front() : options.baseline;
+    if (job.inputs().logits_file()) settings.clipping = LogitsFile::clipping();
+    settings.seed = job.seed();
   }
-  write_json(common, [&] { return evaluation_json(results, settings); });
-  return kDone;
+  if (common.prints_text()) {
+    if (!options.texts.empty() && options.compares()) {
+      print_comparison(job.results, settings, common.verbose);
+    } else if (!options.texts.empty()) {
+      print_evaluation(job.results, settings, common.verbose);
+    }
+    for (const TextMeasurements& measured : job.made) print_measurements(measured);
+  }
+  write_json(common, [&] {
+    Json json = evaluation_json(job.results, settings, {options.per_chunk});
+    add_measurements(json, job.made);
+    return json;
+  });
+  return report_failures(job.results);
+}
+
+}  // namespace
+
+namespace {
+
+void add_logits_memory(CLI::App& app, std::optional<uint64_t>& bytes) {
+  auto read = [&bytes](const std::string& text) {
+    bytes = parse_bytes(text);
+    if (!bytes || *bytes == 0)
+      throw UsageError("--logits-memory '{}': wanted a size such as 500M, 2G or 1GiB", printable(text));
+  };
+  app.add_option_function<std::string>(
+         "--logits-memory", read,
+         "Most memory for the baseline's logits of a stage (500M, 2G); default 2G, "
+         "or what one batch takes")
+      ->type_name("SIZE");
+}
+
+void add_comparison_options(CLI::App& app, EvaluateOptions& options) {
+  app.add_option(
+         "--baseline", options.baseline,
+         "Model to compare with, or a file that llama-perplexity --kl-divergence-base wrote; of recipes the "
+         "default is the model itself")
+      ->type_name("FILE");
+  add_recipe_options(app, options.recipe, "several, separated by commas, give a row each",
+                     "; repeat it for more rows");
+  app.add_flag("--real", options.real,
+               "Beside each recipe of ggml types, also the really quantized tensors: their kernels round "
+               "activations too");
+  app.add_option("--control", options.control,
+                 "Format that all weights are rounded to for a row that shows what is noise-sized, or none; "
+                 "default bf16")
+      ->type_name("FORMAT");
+  app.add_flag("--per-chunk", options.per_chunk, "Put each chunk's measures into --json");
+  add_logits_memory(app, options.logits_bytes);
 }
 
 }  // namespace
 
 std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   app.add_option("MODEL", options->models, "GGUF files, any part of a split one, or `demo`")->required();
   app.add_option("-f,--file", options->texts, "Text to evaluate on; repeat it for more, each on its own")
       ->type_name("TEXT")
@@ -257,6 +289,7 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
   app.add_flag("--repack", options->model.repack,
                "Let ggml rearrange weights for speed, as llama-perplexity does unless given --no-repack: "
                "changes digits");
+  add_comparison_options(app, *options);
   add_text_options(app, options->text);
   app.footer(
       "A text is cut into chunks of -c tokens, each read by itself, and the tokens of its second half are "

@@ -3,31 +3,83 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/divergence_report.h"
+#include "cli/quantize_report.h"
 #include "cli/table.h"
+#include "engine/codec.h"
 
 namespace fakequant::cli {
 
 namespace {
 
+using Kind = EvaluatedVariant::Kind;
+
 std::string error_text(const std::optional<double>& error) {
   return error ? fmt::format("{:.5f}", *error) : "n/a";
 }
 
-PerplexityEstimate average_of(const EvaluatedModel& model) {
+PerplexityEstimate average_of(const EvaluatedVariant& model) {
   std::vector<PerplexityEstimate> estimates;
-  for (const EvaluatedText& text : model.texts) estimates.push_back(text.estimate);
+  for (const EvaluatedText& text : model.texts) estimates.push_back(text.model.estimate);
   return macro_average(estimates);
 }
 
-void print_running(const std::vector<EvaluatedModel>& models) {
-  for (const EvaluatedModel& model : models) {
+void print_running(const std::vector<EvaluatedVariant>& models) {
+  for (const EvaluatedVariant& model : models) {
     for (const EvaluatedText& text : model.texts) {
       fmt::print("{}, {}:\n", printable(model.name), printable(text.file));
-      for (size_t i = 0; i < text.running.size(); ++i) fmt::print("[{}]{:.4f},", i + 1, text.running[i]);
+      for (size_t i = 0; i < text.model.running.size(); ++i)
+        fmt::print("[{}]{:.4f},", i + 1, text.model.running[i]);
       fmt::print("\n\n");
     }
   }
 }
+
+// What carrying out a recipe did to the weights, in a line.
+std::string patch_line(const EvaluatedVariant& variant) {
+  const Plan& plan = variant.recipe->plan();
+  std::string text =
+      fmt::format("{}: {} rounded", printable(variant.name), counted(plan.tensors.size(), "tensor"));
+  if (variant.patch && !variant.patch->tensors.empty()) {
+    uint64_t values = 0;
+    uint64_t changed = 0;
+    uint64_t stored = 0;
+    uint64_t nonfinite = 0;
+    for (const TensorResult& tensor : variant.patch->tensors) {
+      values += tensor.difference.count;
+      changed += tensor.difference.changed_count;
+      stored += tensor.store_changed_count;
+      nonfinite += tensor.difference.new_nonfinite;
+    }
+    text += changed == 0
+                ? ", no value changes: they are exact in this format"
+                : fmt::format(", {} of {} values change", format_count(changed), format_count(values));
+    if (stored > 0)
+      text += fmt::format("; the storage type cannot hold {} of them exactly", format_count(stored));
+    if (nonfinite > 0) text += fmt::format("; {} become NaN or Inf", counted(nonfinite, "value"));
+  }
+  return text + fmt::format("; {:.4g} bits per weight in them", plan.achieved_bits.value());
+}
+
+void print_notes(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings) {
+  for (const EvaluatedVariant& variant : variants) {
+    if (variant.recipe != nullptr) fmt::print("{}.\n", patch_line(variant));
+    if (variant.patch && !variant.patch->unused.empty()) {
+      std::vector<std::string> names;
+      for (const std::string& name : variant.patch->unused) names.push_back(printable(name));
+      fmt::print("{}: unused by this model's graph, so that nothing can be said of them: {}.\n",
+                 printable(variant.name), some_of(names));
+    }
+    if (!variant.baseline_name.empty()) {
+      fmt::print("{}: compared with the model stored alike and unrounded ({}).\n", printable(variant.name),
+                 printable(variant.baseline_name));
+    }
+    if (variant.failure) fmt::print("{}: given up. {}.\n", printable(variant.name), *variant.failure);
+  }
+  if (!settings.clipping.empty()) fmt::print("{}\n", settings.clipping);
+}
+
+// --- JSON
 
 Json optional_number(const std::optional<double>& value) {
   return value ? json_number(*value) : Json(nullptr);
@@ -40,34 +92,65 @@ Json estimate_json(const PerplexityEstimate& estimate) {
           {"nats_per_token", json_number(estimate.nats_per_token)}};
 }
 
-Json texts_json(const EvaluatedModel& model) {
-  Json texts = Json::array();
-  for (const EvaluatedText& text : model.texts) {
-    Json measured = estimate_json(text.estimate);
-    measured["running"] = text.running;
-    texts.push_back({{"file", text.file},
-                     {"tokens", text.token_count},
-                     {"chunks", text.chunk_count},
-                     {"scored_tokens", text.scored_token_count},
-                     {"seconds", text.seconds},
-                     {"model", measured}});
-  }
-  return texts;
+Json measured_json(const MeasuredPerplexity& measured) {
+  Json result = estimate_json(measured.estimate);
+  result["running"] = measured.running;
+  return result;
 }
 
-Json model_json(const EvaluatedModel& model) {
-  Json result{{"model_file", model.name}, {"training_context", model.training_context}};
-  if (!model.texts.empty()) {
-    result["texts"] = texts_json(model);
-    result["macro_average"] = estimate_json(average_of(model));
-  }
-  add_measurements(result, model.made);
+Json text_json(const EvaluatedText& text, JsonDetail detail) {
+  Json result{{"file", text.file},          {"tokens", text.token_count},
+              {"chunks", text.chunk_count}, {"scored_tokens", text.scored_token_count},
+              {"seconds", text.seconds},    {"model", measured_json(text.model)}};
+  if (text.baseline) result["baseline"] = measured_json(*text.baseline);
+  if (text.divergence) result["divergence"] = divergence_json(*text.divergence);
+  if (detail.per_chunk && text.divergence) result["per_chunk"] = chunk_divergences_json(text.chunks);
   return result;
+}
+
+Json recipe_json(const EvaluatedVariant& variant) {
+  const Plan& plan = variant.recipe->plan();
+  Json result{{"planned_tensors", plan.tensors.size()},
+              {"skipped_tensors", plan.skipped.size()},
+              {"bits", bits_json(plan.achieved_bits)},
+              {"model_bits", bits_json(plan.model_bits)}};
+  if (!variant.patch) return result;
+  result["unused_tensors"] = variant.patch->unused;
+  if (variant.patch->tensors.empty()) return result;
+  Difference total;
+  uint64_t stored = 0;
+  for (const TensorResult& tensor : variant.patch->tensors) {
+    total.merge(tensor.difference);
+    stored += tensor.store_changed_count;
+  }
+  result["changed_bytes"] = variant.patch->changed_bytes;
+  result["store_changed_values"] = stored;
+  result["difference"] = difference_json(total);
+  result["restored"] = true;  // Session::check_restored, or there would be no result
+  return result;
+}
+
+Json variant_json(const EvaluatedVariant& variant, JsonDetail detail) {
+  Json texts = Json::array();
+  for (const EvaluatedText& text : variant.texts) texts.push_back(text_json(text, detail));
+  Json result{{"name", variant.name},
+              {"model_file", variant.model_file},
+              {"training_context", variant.training_context},
+              {"texts", texts}};
+  if (!variant.texts.empty()) result["macro_average"] = estimate_json(average_of(variant));
+  if (variant.recipe != nullptr) result["recipe"] = recipe_json(variant);
+  if (!variant.baseline_name.empty()) result["baseline_name"] = variant.baseline_name;
+  if (variant.failure) result["failure"] = *variant.failure;
+  return result;
+}
+
+bool is_beside(const EvaluatedVariant& variant) {
+  return variant.kind != Kind::model && variant.kind != Kind::recipe;
 }
 
 }  // namespace
 
-void print_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationSettings& settings,
+void print_evaluation(const std::vector<EvaluatedVariant>& models, const EvaluationSettings& settings,
                       bool running) {
   if (running) print_running(models);
   using Align = Table::Align;
@@ -84,12 +167,12 @@ void print_evaluation(const std::vector<EvaluatedModel>& models, const Evaluatio
     table.add({name, text, chunks, scored, fmt::format("{:.4f}", estimate.perplexity),
                error_text(estimate.error_tokens), error_text(estimate.error_chunks), rate});
   };
-  for (const EvaluatedModel& model : models) {
+  for (const EvaluatedVariant& model : models) {
     std::string name = printable(model.name);
     for (const EvaluatedText& text : model.texts) {
       double read = static_cast<double>(text.chunk_count) * settings.decode.context;
       add(name, printable(text.file), format_count(text.chunk_count), format_count(text.scored_token_count),
-          text.estimate, format_count(static_cast<uint64_t>(read / text.seconds)));
+          text.model.estimate, format_count(static_cast<uint64_t>(read / text.seconds)));
     }
     if (model.texts.size() > 1) add(name, "macro average", "", "", average_of(model), "");
   }
@@ -100,9 +183,41 @@ void print_evaluation(const std::vector<EvaluatedModel>& models, const Evaluatio
       fmt::format(", n/a below {}", kLeastJackknifeChunks));
 }
 
-Json evaluation_json(const std::vector<EvaluatedModel>& models, const EvaluationSettings& settings) {
+void print_comparison(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
+                      bool details) {
+  std::vector<DivergenceRow> rows;
+  for (const EvaluatedVariant& variant : variants) {
+    for (const EvaluatedText& text : variant.texts) {
+      std::string shown = variant.texts.size() > 1 ? text.file : "";
+      if (text.divergence) rows.push_back({variant.name, shown, *text.divergence});
+    }
+  }
+  if (details) {
+    for (const DivergenceRow& row : rows) print_divergence(row);
+  }
+  fmt::print("baseline: {}\n", printable(settings.baseline));
+  for (const EvaluatedVariant& variant : variants) {
+    if (!variant.baseline_name.empty() || variant.texts.empty()) continue;
+    for (const EvaluatedText& text : variant.texts) {
+      const PerplexityEstimate& estimate = text.baseline->estimate;
+      fmt::print("perplexity of the baseline on {}: {:.4f} +/- {} ({} of {} tokens, {} scored)\n",
+                 printable(text.file), estimate.perplexity, error_text(estimate.error_tokens),
+                 counted(text.chunk_count, "chunk"), settings.decode.context,
+                 format_count(text.scored_token_count));
+    }
+    break;
+  }
+  fmt::print("\n");
+  print_divergences(rows);
+  fmt::print("\n");
+  print_notes(variants, settings);
+}
+
+Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
+                     JsonDetail detail) {
   const DecodeOptions& decode = settings.decode;
   Json result{{"schema_version", kSchemaVersion},
+              {"llama_cpp", llama_version()},
               {"context", decode.context},
               {"batch", decode.batch},
               {"threads", settings.threads},
@@ -110,13 +225,27 @@ Json evaluation_json(const std::vector<EvaluatedModel>& models, const Evaluation
               {"cache_type_k", lower(name_of(decode.cache_k))},
               {"cache_type_v", lower(name_of(decode.cache_v))},
               {"repack", settings.repack}};
-  if (models.size() == 1) {
-    result.update(model_json(models.front()));
-    return result;
+  if (!settings.baseline.empty()) {
+    result["baseline_file"] = settings.baseline;
+    result["seed"] = seed_json(settings.seed);
   }
-  Json variants = Json::array();
-  for (const EvaluatedModel& model : models) variants.push_back(model_json(model));
-  result["variants"] = variants;
+  std::vector<Json> shown(variants.size());
+  for (size_t i = 0; i < variants.size(); ++i) shown[i] = variant_json(variants[i], detail);
+  Json own = Json::array();
+  for (size_t i = 0; i < variants.size(); ++i) {
+    if (!variants[i].parent) continue;
+    const char* key = variants[i].kind == Kind::real ? "real" : "widening";
+    shown[*variants[i].parent][key] = shown[i];
+  }
+  for (size_t i = 0; i < variants.size(); ++i) {
+    if (variants[i].kind == Kind::control) result["control"] = shown[i];
+    if (!is_beside(variants[i])) own.push_back(shown[i]);
+  }
+  if (own.size() == 1) {
+    result.update(own.front());
+  } else {
+    result["variants"] = own;
+  }
   return result;
 }
 

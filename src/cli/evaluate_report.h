@@ -1,12 +1,13 @@
 #pragma once
-// What evaluate tells of models and texts, as text and as JSON.
+// What evaluate tells of models, variants and texts, as text and as JSON.
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "cli/evaluate_texts.h"
 #include "cli/json.h"
-#include "evaluate/perplexity.h"
+#include "evaluate/divergence.h"
+#include "evaluate/planned_recipe.h"
 
 namespace fakequant::cli {
 
@@ -15,6 +16,14 @@ struct EvaluationSettings {
   int threads;
   std::string flash_attention;  // on, off or auto, as it was asked for
   bool repack;
+  std::string baseline = {};     // what variants are compared with; "" when nothing is compared
+  std::string clipping = {};     // what a baseline from a file leaves out; "" for one that is a model
+  std::optional<uint64_t> seed = {};  // of stochastic rounding; nothing when no format draws
+};
+
+struct MeasuredPerplexity {
+  PerplexityEstimate estimate;
+  std::vector<double> running;  // after each chunk
 };
 
 struct EvaluatedText {
@@ -22,23 +31,45 @@ struct EvaluatedText {
   size_t token_count;  // of the whole text
   size_t chunk_count;  // evaluated
   size_t scored_token_count;
-  double seconds;
-  PerplexityEstimate estimate;
-  std::vector<double> running;
+  double seconds;  // of the model's own
+  MeasuredPerplexity model;
+  // Where it was compared:
+  std::optional<MeasuredPerplexity> baseline = {};
+  std::optional<DivergenceEstimate> divergence = {};
+  std::vector<ChunkDivergence> chunks = {};
 };
 
-struct EvaluatedModel {
+// A row of the result: a model, or a recipe carried out on one.
+struct EvaluatedVariant {
+  enum class Kind { model, recipe, real, widening, control };
+
   std::string name;
-  int training_context;  // 0 when the model does not say
-  std::vector<EvaluatedText> texts;
-  TextMeasurements made;  // of --prompts and --speed
+  Kind kind;
+  std::string model_file;
+  int training_context;                   // 0 when the model does not say
+  const PlannedRecipe* recipe = nullptr;  // of recipes and controls
+  std::optional<PatchReport> patch = {};  // what carrying it out did
+  std::optional<size_t> parent = {};      // of Kind::real and widening: the variant beside which it stands
+  std::string baseline_name = {};         // where it is not the settings'
+  std::vector<EvaluatedText> texts = {};
+  std::optional<std::string> failure = {};  // why it could not be measured to the end
 };
 
-// Prints a table, with `running` also the perplexity after each chunk as llama-perplexity prints it.
-void print_evaluation(const std::vector<EvaluatedModel>& models, const EvaluationSettings& settings,
+// Prints a table of perplexities, with `running` also the perplexity after each chunk as llama-perplexity prints it.
+void print_evaluation(const std::vector<EvaluatedVariant>& models, const EvaluationSettings& settings,
                       bool running);
 
-// Settings and `texts` of one model; of several models `variants`, a list with `texts` of each.
-Json evaluation_json(const std::vector<EvaluatedModel>& models, const EvaluationSettings& settings);
+// Prints the table of a comparison, for each text; with `details` also all statistics of every variant.
+void print_comparison(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
+                      bool details);
+
+struct JsonDetail {
+  bool per_chunk;  // each chunk's measures
+};
+
+// Settings and `texts` of one variant; of several `variants`, a list with `texts` of each. What stands beside a variant is in it
+// under "widening" and "real"; the control is under "control".
+Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
+                     JsonDetail detail);
 
 }  // namespace fakequant::cli

@@ -8,6 +8,10 @@ Json json_number(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
+Json json_number(const std::optional<double>& value) {
+  return value ? json_number(*value) : Json(nullptr);
+}
+
 Json difference_json(const Difference& difference) {
   return {
       {"count", difference.count},

@@ -2,6 +2,7 @@
 // JSON of values that several commands print.
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "analysis/difference.h"
 #include "analysis/histogram.h"
@@ -19,7 +20,8 @@ Json difference_json(const Difference& difference);
 // [[lower, upper, count], ...] of the bins that are not empty.
 Json histogram_json(const std::vector<HistogramBin>& bins);
 
-// A number that is not finite is null.
+// A number that is not finite, or not there, is null.
 Json json_number(double value);
+Json json_number(const std::optional<double>& value);
 
 }  // namespace fakequant::cli

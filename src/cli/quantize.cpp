@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -10,8 +9,7 @@
 #include "base/text.h"
 #include "cli/profile.h"
 #include "cli/quantize_report.h"
-#include "cli/selection.h"
-#include "formats/format_grammar.h"
+#include "cli/recipe_options.h"
 
 namespace fakequant::cli {
 
@@ -20,13 +18,7 @@ namespace {
 struct Options {
   std::string model;
   std::string output;
-  SelectionOptions selection;
-  std::string format;
-  std::string recipe;
-  std::string store = "keep";
-  std::string importance;
-  std::optional<uint64_t> seed;
-  bool skip_unfit = false;
+  RecipeOptions recipe;
   bool dry_run = false;
   bool no_sync = false;
   bool profile = false;
@@ -34,52 +26,36 @@ struct Options {
   std::vector<const CLI::Option*> of_writing;  // that mean nothing to a profile
 };
 
-std::vector<Rule> rules_of(const Options& options, const Model& model) {
-  if (!options.recipe.empty()) {
-    if (options.selection.given() || !options.format.empty()) {
-      throw UsageError(
-          "--recipe already says which tensors get which format: leave out --tensors, --layers and --format");
-    }
-    return load_recipe(options.recipe).rules;
-  }
-  if (!options.selection.given()) {
-    throw UsageError(
-        "which tensors, to which format? Give --tensors or --layers and --format, or --recipe. This model "
-        "has {}",
-        join(roles_present(model.tensors()), ", "));
-  }
-  if (options.format.empty())
-    throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
-  if (options.format.find(',') != std::string::npos) {
+std::vector<Rule> rules_of(const RecipeOptions& options, const Model& model) {
+  if (options.recipes.size() > 1)
+    throw UsageError("--recipe: found {} recipes, wanted one for one file", options.recipes.size());
+  if (options.recipes.empty() && options.format.find(',') != std::string::npos) {
     throw UsageError(
         "--format {}: a list is for --profile, which weighs formats; a file takes one, or several by "
         "--recipe",
         printable(options.format));
   }
-  return {{std::string(kCommandLineRule), tensor_selection(options.selection),
-           layer_selection(options.selection), parse_format(options.format), std::nullopt}};
+  return named_rules(options, model).front().rules;
 }
 
 // Fills `job` in its place: its rounders refer to its model and plan.
 void prepare(QuantizeJob& job, Options& options, const CommonOptions& common) {
-  Store store = parse_store(options.store);
+  const RecipeOptions& recipe = options.recipe;
+  Store store = parse_store(recipe.store);
   job.model = open_model(options.model);
-  std::vector<Rule> rules = rules_of(options, job.model);
-  job.plan = make_plan(job.model.tensors(), rules, {.store = store, .skip_unfit = options.skip_unfit});
-  job.importance_path = options.importance;
-  if (!options.importance.empty()) job.importance = ImportanceMatrix::load(options.importance);
-  bool stochastic = std::any_of(job.plan.tensors.begin(), job.plan.tensors.end(),
-                                [](const PlannedTensor& tensor) { return tensor.format.is_stochastic(); });
-  if (stochastic) job.seed = options.seed.value_or(kDefaultSeed);
+  std::vector<Rule> rules = rules_of(recipe, job.model);
+  job.plan = make_plan(job.model.tensors(), rules, {.store = store, .skip_unfit = recipe.skip_unfit});
+  job.importance_path = recipe.importance;
+  if (!recipe.importance.empty()) job.importance = ImportanceMatrix::load(recipe.importance);
+  if (is_stochastic(job.plan)) job.seed = recipe.seed.value_or(kDefaultSeed);
   options.rewrite.stamp_seed = job.seed;
   job.rounders =
       std::make_unique<PlannedRounders>(job.model, job.plan, job.importance, job.seed.value_or(kDefaultSeed));
   std::vector<std::string> outputs = shard_output_names(options.output, job.model.shards().size());
   std::vector<std::string>& inputs = options.rewrite.inputs;
   inputs = job.model.paths();
-  for (const std::string& file : {options.importance, options.recipe}) {
-    if (!file.empty()) inputs.push_back(file);
-  }
+  inputs.insert(inputs.end(), recipe.recipes.begin(), recipe.recipes.end());
+  if (!recipe.importance.empty()) inputs.push_back(recipe.importance);
   // Refused before the reading that choosing storage can take; rewrite() checks again with the size needed.
   for (const std::string& output : outputs) {
     check_output(output, inputs, options.rewrite.force || options.dry_run, 0);
@@ -100,10 +76,10 @@ int profile(const Options& options, const CommonOptions& common) {
         option->get_name(option->get_positional()));
   }
   return run_profile({.model = options.model,
-                      .selection = options.selection,
-                      .formats = options.format,
-                      .importance_path = options.importance,
-                      .seed = options.seed},
+                      .selection = options.recipe.selection,
+                      .formats = options.recipe.format,
+                      .importance_path = options.recipe.importance,
+                      .seed = options.recipe.seed},
                      common);
 }
 
@@ -117,7 +93,7 @@ int run(Options& options, const CommonOptions& common) {
   QuantizeJob job;
   prepare(job, options, common);
   warn_before(common, job);
-  if (options.seed && !job.seed) warn(common, kSeedUnused);
+  if (options.recipe.seed && !job.seed) warn(common, kSeedUnused);
   if (options.dry_run) {
     if (common.prints_text()) {
       if (!job.plan.tensors.empty()) print_plan(job);
@@ -138,20 +114,6 @@ int run(Options& options, const CommonOptions& common) {
   warn_after(common, job, result);
   write_json(common, [&] { return result_json(job, result); });
   return kDone;
-}
-
-void add_seed_option(CLI::App& app, std::optional<uint64_t>& seed) {
-  auto read = [&seed](const std::string& text) {
-    uint64_t value = 0;
-    if (!parse_unsigned(text, value)) {
-      throw UsageError("--seed: found '{}', wanted a whole number from 0 to 18446744073709551615",
-                       printable(text));
-    }
-    seed = value;
-  };
-  app.add_option_function<std::string>(
-         "--seed", read, "What stochastic rounding (:sr) draws from, with the tensor's name; default 0")
-      ->type_name("N");
 }
 
 // The default formats of --profile, in lines of a terminal.
@@ -189,26 +151,10 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
       ->required();
   CLI::Option* output = app.add_option("OUT", options->output,
                                        "File to write; for a split model OUT-00001-of-0000N.gguf and so on");
-  add_selection_options(app, options->selection);
-  app.add_option(
-         "--format", options->format,
-         "Number format to round to: bf16:rtz, int4:group=32, q4_k, ... (see `fakequant formats`); with "
-         "--profile several, separated by commas")
-      ->type_name("FORMAT");
-  CLI::Option* recipe = app.add_option("--recipe", options->recipe,
-                                       "TOML file of rules instead of --tensors, --layers and --format")
-                            ->type_name("FILE");
+  add_recipe_options(app, options->recipe, "with --profile several, separated by commas", "");
   app.add_flag(
       "--profile", options->profile,
       "Write nothing; show what formats would do to each tensor role: SNR, RMSE and bits per weight");
-  CLI::Option* store = app.add_option("--store", options->store,
-                                      "What the file stores: keep (default), auto, f32, f16, bf16, narrow")
-                           ->type_name("TYPE");
-  app.add_option("--imatrix", options->importance, "Importance matrix of llama-imatrix, for ggml types")
-      ->type_name("FILE");
-  add_seed_option(app, options->seed);
-  CLI::Option* skip = app.add_flag("--skip-unfit", options->skip_unfit,
-                                   "Leave tensors whose shape does not fit the format, and list them");
   CLI::Option* dry_run =
       app.add_flag("--dry-run", options->dry_run, "Show plan, sizes and bits per weight; write nothing");
   CLI::Option* force = app.add_flag("--force", options->rewrite.force, "Replace an existing output");
@@ -217,8 +163,9 @@ std::function<int()> add_quantize(CLI::App& app, CommonOptions& common) {
   CLI::Option* stamp =
       app.add_flag("--stamp", options->rewrite.stamp, "Add fakequant.* metadata that says what was done");
   add_epsilon_option(app, options->rewrite.epsilon, "|o - q| / (|o| + epsilon)");
-  options->of_writing = {
-      output, recipe, store, skip, dry_run, force, no_sync, stamp, app.get_option("--epsilon")};
+  options->of_writing = {output, dry_run, force, no_sync, stamp};
+  for (const char* name : {"--recipe", "--store", "--skip-unfit", "--epsilon"})
+    options->of_writing.push_back(app.get_option(name));
   app.footer(std::string(kExamples) + wrapped_formats() + role_help());
   return [options, &common] { return run(*options, common); };
 }

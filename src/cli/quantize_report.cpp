@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/measures.h"
+#include "cli/recipe_options.h"
 #include "cli/table.h"
 #include "tensors/inspect.h"
 
@@ -28,23 +29,7 @@ std::vector<std::string> one_dimensional_halves(const QuantizeJob& job) {
 }  // namespace
 
 void warn_before(const CommonOptions& common, const QuantizeJob& job) {
-  for (const std::string& rule : job.plan.unused_rules) {
-    warn(common,
-         fmt::format("{} decides nothing: every tensor it matches is taken by an earlier rule", rule));
-  }
-  for (const SkippedTensor& skipped : job.plan.skipped) {
-    warn(common, fmt::format("left as it is: '{}' does not take {}: {}",
-                             printable(job.model.tensors()[skipped.tensor_index].info->name), skipped.format,
-                             skipped.reason));
-  }
-  std::vector<std::string> unweighted;
-  for (size_t index : job.rounders->without_importance()) {
-    unweighted.push_back(printable(job.info(job.plan.tensors[index]).name));
-  }
-  if (!unweighted.empty()) {
-    warn(common, fmt::format("{} has no entry for {}: rounded without importance",
-                             printable(job.importance_path), some_of(unweighted)));
-  }
+  warn_of_plan(common, job.model, job.plan, job.rounders->without_importance(), job.importance_path);
   std::vector<std::string> halves = one_dimensional_halves(job);
   if (!halves.empty()) {
     warn(common,

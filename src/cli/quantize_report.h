@@ -11,9 +11,6 @@
 
 namespace fakequant::cli {
 
-inline constexpr uint64_t kDefaultSeed = 0;
-inline constexpr const char* kSeedUnused = "--seed has no effect: no chosen format rounds stochastically";
-
 // Everything that stays alive while a plan is carried out.
 struct QuantizeJob {
   Model model;

@@ -121,9 +121,13 @@ void ChunkDecoder::decode(
   }
 }
 
+uint64_t ChunkDecoder::group_logits_bytes() const {
+  uint64_t rows = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
+  return rows * vocabulary_size_ * sizeof(float);
+}
+
 ChunkDecoder::Memory ChunkDecoder::memory() const {
-  uint64_t scored = static_cast<uint64_t>(options_.context - first_position()) * group_size_;
-  Memory memory{0, scored * vocabulary_size_ * sizeof(float)};
+  Memory memory{0, group_logits_bytes()};
   for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
     if (!ggml_backend_buft_is_host(buffer_type)) continue;
     memory.weights += part.model;

@@ -58,6 +58,9 @@ class ChunkDecoder {
   void decode(std::span<const int32_t> tokens,
               const std::function<void(size_t chunk_index, std::span<const float> logits)>& visit);
 
+  // Bytes that hold the logits of a group of chunks.
+  uint64_t group_logits_bytes() const;
+
   // Bytes of main memory, of a planned model those that it would take.
   struct Memory {
     uint64_t weights;  // shared by all decoders of a model

@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <fmt/format.h>
 #include <llama-ext.h>
 #include <llama.h>
 
@@ -17,50 +18,66 @@ const llama_vocab* vocabulary_of(const llama_model* model) {
   return llama_model_get_vocab(model);
 }
 
-// Perplexity, and all else here, is about the next token.
-void check_predicts_text(const std::string& path, const llama_model* model) {
-  if (llama_vocab_type(vocabulary_of(model)) == LLAMA_VOCAB_TYPE_NONE)
-    throw Error("{}: found no vocabulary in the model, wanted one that reads text", printable(path));
-  if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
-    throw Error("{}: found a model with an encoder, wanted one that only predicts the next token",
-                printable(path));
-  }
-  if (llama_model_is_diffusion(model))
-    throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path));
-}
-
 }  // namespace
 
 void LoadedModel::Free::operator()(llama_model* model) const {
   llama_model_free(model);
 }
 
-LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const ModelOptions& options,
-                              Weights weights) {
-  FQ_CHECK(!paths.empty());
+// `source` calls the one of llama.cpp's functions that loads the model, and returns what it returns.
+template <typename Source>
+LoadedModel LoadedModel::load_with(const Source& source, const std::string& path, const ModelOptions& options,
+                                   Weights weights) {
   start_llama();
   llama_model_params params = llama_model_default_params();
   params.n_gpu_layers = options.gpu_layers;
   params.load_mode = LLAMA_LOAD_MODE_NONE;
+  params.lazy_mode = LLAMA_LAZY_MODE_OFF;  // the other modes map huge embeddings, whatever the load mode
   params.use_extra_bufts = options.repack;
   params.no_alloc = weights == Weights::planned;
   params.progress_callback = [](float, void*) { return true; };
   LoadedModel result;
-  result.path_ = paths.front();
+  result.path_ = path;
   result.repacked_ = options.repack;
   LlamaLog log;
-  if (paths.size() == 1) {
-    result.model_.reset(llama_model_load_from_file(paths.front().c_str(), params));
-  } else {
+  result.model_.reset(source(params));
+  if (result.model_ == nullptr) throw Error("{}", llama_failure(path, "llama.cpp refuses this model", log));
+  return result;
+}
+
+LoadedModel LoadedModel::load(const std::vector<std::string>& paths, const ModelOptions& options,
+                              Weights weights) {
+  FQ_CHECK(!paths.empty());
+  auto source = [&](const llama_model_params& params) {
+    if (paths.size() == 1) return llama_model_load_from_file(paths.front().c_str(), params);
     std::vector<const char*> names;
     names.reserve(paths.size());
     for (const std::string& path : paths) names.push_back(path.c_str());
-    result.model_.reset(llama_model_load_from_splits(names.data(), names.size(), params));
+    return llama_model_load_from_splits(names.data(), names.size(), params);
+  };
+  return load_with(source, paths.front(), options, weights);
+}
+
+LoadedModel LoadedModel::load(VirtualFile& file, const ModelOptions& options, Weights weights) {
+  auto source = [&](const llama_model_params& params) {
+    VirtualFile::Stream stream = file.open_stream();
+    llama_model* model = llama_model_load_from_file_ptr(stream.get(), params);
+    if (model == nullptr) file.rethrow_error();
+    return model;
+  };
+  return load_with(source, file.path(), options, weights);
+}
+
+// Perplexity, and all else here, is about the next token.
+void LoadedModel::require_text_model() const {
+  if (llama_vocab_type(vocabulary_of(get())) == LLAMA_VOCAB_TYPE_NONE)
+    throw Error("{}: found no vocabulary in the model, wanted one that reads text", printable(path_));
+  if (llama_model_has_encoder(get()) || !llama_model_has_decoder(get())) {
+    throw Error("{}: found a model with an encoder, wanted one that only predicts the next token",
+                printable(path_));
   }
-  if (result.model_ == nullptr)
-    throw Error("{}", llama_failure(result.path_, "llama.cpp refuses this model", log));
-  check_predicts_text(result.path_, result.get());
-  return result;
+  if (llama_model_is_diffusion(get()))
+    throw Error("{}: found a diffusion model, wanted one that predicts the next token", printable(path_));
 }
 
 uint64_t LoadedModel::weight_bytes() const {
@@ -110,6 +127,23 @@ bool LoadedModel::adds_eos() const {
 
 int32_t LoadedModel::bos() const {
   return llama_vocab_bos(vocabulary_of(get()));
+}
+
+std::optional<std::string> LoadedModel::vocabulary_difference(const LoadedModel& other) const {
+  if (vocabulary_size() != other.vocabulary_size()) {
+    return fmt::format("{} tokens against {}", format_count(static_cast<uint64_t>(vocabulary_size())),
+                       format_count(static_cast<uint64_t>(other.vocabulary_size())));
+  }
+  const llama_vocab* mine = vocabulary_of(get());
+  const llama_vocab* theirs = vocabulary_of(other.get());
+  for (int32_t token = 0; token < vocabulary_size(); ++token) {
+    std::string_view a = llama_vocab_get_text(mine, token);
+    std::string_view b = llama_vocab_get_text(theirs, token);
+    if (a != b) return fmt::format("token {} is '{}' against '{}'", token, excerpt(a), excerpt(b));
+  }
+  if (adds_bos() != other.adds_bos() || (adds_bos() && bos() != other.bos()))
+    return "they begin a text differently (BOS)";
+  return std::nullopt;
 }
 
 }  // namespace fakequant

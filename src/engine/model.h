@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "gguf/virtual_file.h"
 
 struct llama_model;
 
@@ -27,12 +30,17 @@ class LoadedModel {
   };
 
   // Loads the model in `paths`: one file, or all parts of a split one, in order. Nothing is memory-mapped, so
-  // that weights can be changed. Throws Error with llama.cpp's own words when it refuses, and when the model has
-  // no text vocabulary or does not predict the next token.
+  // that weights can be changed. Throws Error with llama.cpp's own words when it refuses.
   static LoadedModel load(const std::vector<std::string>& paths, const ModelOptions& options,
                           Weights weights);
+  // The same of a file that exists nowhere; `file` is not needed afterwards. Made tensors are made once each as long
+  // as llama.cpp reads each once. Throws also what making them throws.
+  static LoadedModel load(VirtualFile& file, const ModelOptions& options, Weights weights);
 
-  const std::string& path() const { return path_; }  // the first file
+  // Throws Error when the model has no text vocabulary or does not predict the next token.
+  void require_text_model() const;
+
+  const std::string& path() const { return path_; }  // the first file; of a virtual one the model's
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
   bool is_repacked() const { return repacked_; }  // ModelOptions::repack
@@ -47,8 +55,15 @@ class LoadedModel {
   bool adds_bos() const;
   bool adds_eos() const;
   int32_t bos() const;
+  // What differs first between the vocabularies of two models, as a sentence without subject; nothing when tokens of
+  // one mean the same to the other.
+  std::optional<std::string> vocabulary_difference(const LoadedModel& other) const;
 
  private:
+  template <typename Source>
+  static LoadedModel load_with(const Source& source, const std::string& path, const ModelOptions& options,
+                               Weights weights);
+
   struct Free {
     void operator()(llama_model* model) const;
   };

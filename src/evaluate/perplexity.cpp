@@ -1,23 +1,15 @@
 #include "evaluate/perplexity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <mutex>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/text.h"
 
 namespace fakequant {
-
-double negative_log_likelihood(std::span<const float> logits, int32_t label) {
-  float largest = logits[0];
-  for (float logit : logits) largest = std::max(largest, logit);
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(logit - largest);
-  return -(static_cast<double>(logits[static_cast<size_t>(label)] - largest) - std::log(sum));
-}
 
 void PerplexitySum::add_chunk(std::span<const double> nats) {
   FQ_CHECK(!nats.empty() && nats.size() * chunk_sums_.size() == token_count_);
@@ -39,14 +31,8 @@ std::optional<double> PerplexitySum::error_of_chunks() const {
   auto chunk_count = static_cast<double>(chunk_sums_.size());
   double tokens_left = static_cast<double>(token_count_) * (chunk_count - 1) / chunk_count;
   std::vector<double> without;
-  double mean = 0;
-  for (double chunk : chunk_sums_) {
-    without.push_back(std::exp((sum_ - chunk) / tokens_left));
-    mean += without.back() / chunk_count;
-  }
-  double squares = 0;
-  for (double value : without) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares * (chunk_count - 1) / chunk_count);
+  for (double chunk : chunk_sums_) without.push_back(std::exp((sum_ - chunk) / tokens_left));
+  return jackknife_error(without);
 }
 
 PerplexityEstimate PerplexitySum::estimate() const {
@@ -64,98 +50,58 @@ PerplexityEstimate PerplexitySum::estimate() const {
 
 namespace {
 
-// Where a chunk's probabilities stop being numbers, if they do.
-void check_finite(const ChunkDecoder& decoder, std::span<const double> nats, size_t chunk_index) {
-  for (size_t i = 0; i < nats.size(); ++i) {
-    if (std::isfinite(nats[i])) continue;
-    throw Error(
-        "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
-        "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
-        printable(decoder.model_path()), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + i,
-        std::isnan(nats[i]) ? "NaN" : "Inf");
-  }
-}
-
-using ChunkNats = std::vector<double>;
-
-// The scored tokens of each chunk of a group; `first_chunk` is for messages.
-std::vector<ChunkNats> nats_of_group(ChunkDecoder& decoder, std::span<const int32_t> tokens,
-                                     size_t first_chunk) {
-  auto context = static_cast<size_t>(decoder.context());
-  auto first = static_cast<size_t>(decoder.first_position());
-  std::vector<ChunkNats> result;
-  decoder.decode(tokens, [&](size_t index, std::span<const float> logits) {
-    size_t width = logits.size() / (context - first);
-    ChunkNats nats(context - first - 1);
-    for (size_t i = 0; i < nats.size(); ++i) {
-      int32_t label = tokens[index * context + first + i + 1];
-      nats[i] = negative_log_likelihood(logits.subspan(i * width, width), label);
-    }
-    check_finite(decoder, nats, first_chunk + index);
-    result.push_back(std::move(nats));
-  });
-  return result;
-}
-
-// Hands out groups of chunks to several threads and adds up what they give, in the order of the text.
-class GroupResults {
+// Takes what chunks give in any order, from several threads, and adds it up in the order of the text.
+class OrderedSum {
  public:
-  GroupResults(size_t group_count, const std::function<void(const PerplexitySum&)>& progress)
-      : finished_(group_count), progress_(progress) {}
+  OrderedSum(size_t chunks, const std::function<void(const PerplexitySum&)>& progress)
+      : nats_(chunks), progress_(progress) {}
 
-  std::optional<size_t> next() {
-    size_t group = next_++;
-    if (group >= finished_.size()) return std::nullopt;
-    return group;
-  }
-
-  void stop() { next_ = finished_.size(); }
-
-  void finish(size_t group, std::vector<ChunkNats> chunks) {
+  void add(size_t chunk, std::vector<double> nats) {
     std::lock_guard lock(mutex_);
-    finished_[group] = std::move(chunks);
+    nats_[chunk] = std::move(nats);
     size_t before = added_;
-    for (; added_ < finished_.size() && !finished_[added_].empty(); ++added_) {
-      for (const ChunkNats& nats : finished_[added_]) sum_.add_chunk(nats);
-    }
+    for (; added_ < nats_.size() && !nats_[added_].empty(); ++added_) sum_.add_chunk(nats_[added_]);
     if (added_ > before) progress_(sum_);
   }
 
   const PerplexitySum& sum() const { return sum_; }
 
  private:
-  std::atomic<size_t> next_{0};
   std::mutex mutex_;
-  std::vector<std::vector<ChunkNats>> finished_;  // by group; empty until then
-  size_t added_ = 0;                              // groups whose chunks are in the sum
+  std::vector<std::vector<double>> nats_;  // by chunk; empty until they come
+  size_t added_ = 0;
   PerplexitySum sum_;
   const std::function<void(const PerplexitySum&)>& progress_;
 };
 
 }  // namespace
 
-PerplexitySum measure_perplexity(std::span<const std::unique_ptr<ChunkDecoder>> decoders,
-                                 std::span<const int32_t> tokens, size_t chunks,
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure) {
+  return fmt::format(
+      "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
+      "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
+      printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + label_index,
+      std::isnan(measure) ? "NaN" : "Inf");
+}
+
+void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                  std::span<const double> nats) {
+  for (size_t i = 0; i < nats.size(); ++i) {
+    if (!std::isfinite(nats[i])) throw Error("{}", not_finite(model, decoder, chunk_index, i, nats[i]));
+  }
+}
+
+PerplexitySum measure_perplexity(DecoderList decoders, std::span<const int32_t> tokens, size_t chunks,
                                  const std::function<void(const PerplexitySum&)>& progress) {
-  FQ_CHECK(!decoders.empty() && chunks * static_cast<size_t>(decoders[0]->context()) <= tokens.size());
-  GroupResults results((chunks + decoders[0]->group_size() - 1) / decoders[0]->group_size(), progress);
-  // As many loops as decoders, not one call for each group: groups are then finished nearly in order.
-  parallel_for(decoders.size(), [&](size_t worker) {
-    ChunkDecoder& decoder = *decoders[worker];
-    auto context = static_cast<size_t>(decoder.context());
-    while (std::optional<size_t> group = results.next()) {
-      size_t first_chunk = *group * decoder.group_size();
-      size_t count = std::min(decoder.group_size(), chunks - first_chunk);
-      try {
-        results.finish(*group, nats_of_group(decoder, tokens.subspan(first_chunk * context, count * context),
-                                             first_chunk));
-      } catch (...) {
-        results.stop();
-        throw;
-      }
-    }
+  OrderedSum sum(chunks, progress);
+  decode_chunks(decoders, tokens, {0, chunks}, [&](const DecodedChunk& chunk) {
+    std::vector<double> nats(chunk.labels.size());
+    for (size_t i = 0; i < nats.size(); ++i) nats[i] = negative_log_likelihood(chunk.row(i), chunk.labels[i]);
+    check_finite(decoders[0]->model_path(), *decoders[0], chunk.index, nats);
+    sum.add(chunk.index, std::move(nats));
   });
-  return results.sum();
+  return sum.sum();
 }
 
 PerplexityEstimate macro_average(std::span<const PerplexityEstimate> texts) {

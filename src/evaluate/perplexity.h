@@ -5,23 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "engine/chunk_decoder.h"
+#include "evaluate/chunk_pass.h"
+#include "evaluate/jackknife.h"
+#include "evaluate/log_likelihood.h"
 
 namespace fakequant {
-
-// -ln of the probability that softmax(logits) gives to `label`, in nats.
-//
-//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it
-//   NaN       comes out when the largest logit, or any exponential, is none; +Inf for a probability of 0
-double negative_log_likelihood(std::span<const float> logits, int32_t label);
-
-// Fewer chunks than this say too little about how much chunks differ.
-inline constexpr size_t kLeastJackknifeChunks = 8;
 
 struct PerplexityEstimate {
   double perplexity = 0;      // exp of the mean over all scored tokens
@@ -54,17 +47,24 @@ class PerplexitySum {
   std::vector<double> running_;
 };
 
+// The sentence on a scored token whose -ln of probability, or divergence, `measure` is NaN or Inf.
+std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                       size_t label_index, double measure);
+
+// Throws Error of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
+void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
+                  std::span<const double> nats);
+
 // Perplexity of the first `chunks` chunks of a text.
 //
-//   decoders  of one model with the same options: each takes the next group of chunks when it has finished one, in
-//             a thread of its own
+//   decoders  as for decode_chunks
 //   tokens    of the whole text
-//   progress  is called after each group of chunks, with the sum over all chunks before the first unfinished one
+//   progress  is called with the sum over all chunks before the first unfinished one whenever that grows
 //   throws    Error that names chunk and position where the model gives no finite probability
 //
-// Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see ChunkDecoder.
-PerplexitySum measure_perplexity(std::span<const std::unique_ptr<ChunkDecoder>> decoders,
-                                 std::span<const int32_t> tokens, size_t chunks,
+// Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see
+// ChunkDecoder.
+PerplexitySum measure_perplexity(DecoderList decoders, std::span<const int32_t> tokens, size_t chunks,
                                  const std::function<void(const PerplexitySum&)>& progress);
 
 // The mean over texts, each counting alike; errors as of independent texts, none where one text has none.

@@ -10,37 +10,6 @@ namespace {
 
 constexpr double kDoubleStep = std::numeric_limits<double>::epsilon();
 
-TEST(NegativeLogLikelihood, OfEqualLogitsIsTheLogarithmOfTheirCount) {
-  for (size_t count : {1U, 2U, 8U, 1000U}) {
-    std::vector<float> logits(count, 3.5F);
-    double found = negative_log_likelihood(logits, static_cast<int32_t>(count - 1));
-    EXPECT_DOUBLE_EQ(found, std::log(static_cast<double>(count)));
-  }
-}
-
-TEST(NegativeLogLikelihood, OfTwoLogitsByHand) {
-  // Probabilities 1/4 and 3/4: logits 0 and ln 3. The logit is an F32, so is its exponential.
-  std::vector<float> logits{0.0F, std::log(3.0F)};
-  double float_step = std::numeric_limits<float>::epsilon();
-  EXPECT_NEAR(negative_log_likelihood(logits, 0), std::log(4.0), 2 * float_step);
-  EXPECT_NEAR(negative_log_likelihood(logits, 1), std::log(4.0 / 3.0), 2 * float_step);
-}
-
-TEST(NegativeLogLikelihood, DoesNotOverflow) {
-  std::vector<float> logits{1e30F, 1e30F, -1e30F};
-  EXPECT_DOUBLE_EQ(negative_log_likelihood(logits, 1), std::log(2.0));
-  EXPECT_GT(negative_log_likelihood(logits, 2), 1e30);
-}
-
-TEST(NegativeLogLikelihood, IsNotFiniteForLogitsThatAreNone) {
-  float nan = std::numeric_limits<float>::quiet_NaN();
-  float inf = std::numeric_limits<float>::infinity();
-  EXPECT_TRUE(std::isnan(negative_log_likelihood(std::vector<float>{1.0F, nan}, 0)));
-  EXPECT_TRUE(std::isnan(negative_log_likelihood(std::vector<float>{nan, 1.0F}, 1)));
-  EXPECT_TRUE(std::isnan(negative_log_likelihood(std::vector<float>{1.0F, inf}, 1)));
-  EXPECT_EQ(negative_log_likelihood(std::vector<float>{1.0F, -inf}, 1), inf);
-}
-
 PerplexitySum sum_of(const std::vector<std::vector<double>>& chunks) {
   PerplexitySum sum;
   for (const std::vector<double>& nats : chunks) sum.add_chunk(nats);

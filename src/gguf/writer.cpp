@@ -52,22 +52,15 @@ uint64_t bytes_as(const GgufFile& input, const TensorInfo& tensor, TensorType ty
   return blocks * facts.block_bytes;
 }
 
-// The input's pairs without those that a stamp replaces, adjacent ones joined; adds how many are kept to
+// The input's pairs without those of the keys in `left_out`, adjacent ones joined; adds how many are kept to
 // `count`.
-std::vector<std::span<const std::byte>> kept_runs(const GgufFile& input, const std::vector<StampEntry>& stamp,
+std::vector<std::span<const std::byte>> kept_runs(const GgufFile& input,
+                                                  const std::set<std::string_view>& left_out,
                                                   uint64_t& count) {
-  std::set<std::string_view> replaced;
-  for (const StampEntry& entry : stamp) {
-    // The alignment decides the layout: a stamp must not contradict it. Equal keys would make a file that
-    // none can read.
-    FQ_CHECK(!entry.key.empty() && entry.key != "general.alignment");
-    FQ_CHECK(entry.key.find('\0') == std::string::npos);
-    FQ_CHECK(replaced.insert(entry.key).second);
-  }
   std::vector<std::span<const std::byte>> runs;
   for (const MetadataEntry& entry : input.metadata()) {
     // Up to a NUL, as ggml looks keys up: an older "key\0..." would hide the stamped one.
-    if (replaced.contains(entry.key.substr(0, entry.key.find('\0')))) continue;
+    if (left_out.contains(entry.key.substr(0, entry.key.find('\0')))) continue;
     ++count;
     if (!runs.empty() && runs.back().data() + runs.back().size() == entry.encoded.data()) {
       runs.back() = {runs.back().data(), runs.back().size() + entry.encoded.size()};
@@ -76,6 +69,19 @@ std::vector<std::span<const std::byte>> kept_runs(const GgufFile& input, const s
     }
   }
   return runs;
+}
+
+// The keys that a stamp replaces.
+std::set<std::string_view> stamped_keys(const std::vector<StampEntry>& stamp) {
+  std::set<std::string_view> keys;
+  for (const StampEntry& entry : stamp) {
+    // The alignment decides the layout: a stamp must not contradict it. Equal keys would make a file that
+    // none can read.
+    FQ_CHECK(!entry.key.empty() && entry.key != "general.alignment");
+    FQ_CHECK(entry.key.find('\0') == std::string::npos);
+    FQ_CHECK(keys.insert(entry.key).second);
+  }
+  return keys;
 }
 
 // One entry of the tensor table: the input's own bytes for name and shape, then the new type and offset.
@@ -89,6 +95,44 @@ void append_table_entry(std::vector<std::byte>& bytes, const GgufFile& input, co
   append_bytes(bytes, input.bytes().subspan(start, kept));
   append(bytes, static_cast<uint32_t>(tensor.type));
   append(bytes, offset_in_data);
+}
+
+// A tensor that a new file shall hold, of whichever input.
+struct PlannedTensor {
+  const GgufFile* file;
+  const TensorInfo* info;
+  TensorType type;
+};
+
+// A file with a header of its own: what is kept of the metadata of `first`, what `layout.tail` has already (as many
+// pairs as `added_pairs`), and the tensors one after the other.
+void lay_out(FileLayout& layout, const GgufFile& first, const std::set<std::string_view>& left_out,
+             uint64_t added_pairs, const std::vector<PlannedTensor>& tensors) {
+  uint64_t pair_count = added_pairs;
+  layout.kept_metadata = kept_runs(first, left_out, pair_count);
+  append_bytes(layout.head, first.bytes().first(4));  // magic
+  append(layout.head, first.version());
+  append(layout.head, uint64_t{tensors.size()});
+  append(layout.head, pair_count);
+
+  uint64_t offset_in_data = 0;
+  for (const PlannedTensor& planned : tensors) {
+    uint64_t data_bytes = bytes_as(*planned.file, *planned.info, planned.type);
+    TensorLayout tensor{planned.info, planned.type, offset_in_data, data_bytes};
+    append_table_entry(layout.tail, *planned.file, tensor, offset_in_data);
+    layout.tensors.push_back(tensor);
+    offset_in_data = padded(offset_in_data + data_bytes, first.alignment());
+    if (offset_in_data > static_cast<uint64_t>(INT64_MAX)) {
+      throw Error("{}: its tensors would fill more bytes than a file can have", printable(first.path()));
+    }
+  }
+
+  uint64_t header_bytes = layout.head.size() + layout.tail.size();
+  for (std::span<const std::byte> run : layout.kept_metadata) header_bytes += run.size();
+  // As for readers: a file without tensors ends where its header does.
+  layout.data_offset = tensors.empty() ? header_bytes : padded(header_bytes, first.alignment());
+  for (TensorLayout& tensor : layout.tensors) tensor.data_offset += layout.data_offset;
+  layout.size = layout.data_offset + offset_in_data;
 }
 
 FileLayout plan_same_layout(const GgufFile& input) {
@@ -138,35 +182,28 @@ FileLayout plan_layout(const GgufFile& input, std::span<const TensorType> types,
   if (same_types && stamp.empty()) return plan_same_layout(input);
 
   FileLayout layout{};
-  uint64_t pair_count = stamp.size();
-  layout.kept_metadata = kept_runs(input, stamp, pair_count);
-  append_bytes(layout.head, input.bytes().first(4));  // magic
-  append(layout.head, input.version());
-  append(layout.head, uint64_t{tensors.size()});
-  append(layout.head, pair_count);
   for (const StampEntry& entry : stamp) {
     append_string(layout.tail, entry.key);
     append(layout.tail, static_cast<uint32_t>(MetadataType::string));
     append_string(layout.tail, entry.value);
   }
+  std::vector<PlannedTensor> planned;
+  for (size_t i = 0; i < tensors.size(); ++i) planned.push_back({&input, &tensors[i], types[i]});
+  lay_out(layout, input, stamped_keys(stamp), stamp.size(), planned);
+  return layout;
+}
 
-  uint64_t offset_in_data = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    TensorLayout tensor{&tensors[i], types[i], offset_in_data, bytes_as(input, tensors[i], types[i])};
-    append_table_entry(layout.tail, input, tensor, offset_in_data);
-    layout.tensors.push_back(tensor);
-    offset_in_data = padded(offset_in_data + tensor.data_bytes, input.alignment());
-    if (offset_in_data > static_cast<uint64_t>(INT64_MAX)) {
-      throw Error("{}: its tensors would fill more bytes than a file can have", printable(input.path()));
-    }
+FileLayout plan_merged_layout(const Model& model, std::span<const TensorType> types) {
+  const std::vector<GgufFile>& shards = model.shards();
+  FQ_CHECK(types.size() == model.tensors().size());
+  if (shards.size() == 1) return plan_layout(shards.front(), types, {});
+  std::vector<PlannedTensor> planned;
+  for (size_t i = 0; i < types.size(); ++i) {
+    const Model::Located& tensor = model.tensors()[i];
+    planned.push_back({&shards[tensor.shard_index], tensor.info, types[i]});
   }
-
-  uint64_t header_bytes = layout.head.size() + layout.tail.size();
-  for (std::span<const std::byte> run : layout.kept_metadata) header_bytes += run.size();
-  // As for readers: a file without tensors ends where its header does.
-  layout.data_offset = tensors.empty() ? header_bytes : padded(header_bytes, input.alignment());
-  for (TensorLayout& tensor : layout.tensors) tensor.data_offset += layout.data_offset;
-  layout.size = layout.data_offset + offset_in_data;
+  FileLayout layout{};
+  lay_out(layout, shards.front(), {"split.no", "split.count", "split.tensors.count"}, 0, planned);
   return layout;
 }
 

@@ -11,6 +11,7 @@
 
 #include "gguf/pending_file.h"
 #include "gguf/reader.h"
+#include "gguf/shards.h"
 
 namespace fakequant {
 
@@ -27,8 +28,8 @@ struct StampEntry {
   std::string value;  // stored as a string
 };
 
-// Where everything of one output file goes, decided before a byte is written. Refers to its input, which must
-// outlive it.
+// Where everything of one output file goes, decided before a byte is written. Refers to its input, a file or a
+// model, which must outlive it.
 struct FileLayout {
   bool header_unchanged;  // the bytes before the data are the input's own; else they are these three, in
                           // order:
@@ -48,6 +49,12 @@ struct FileLayout {
 // Error when a row is no multiple of the new type's block.
 FileLayout plan_layout(const GgufFile& input, std::span<const TensorType> types,
                        const std::vector<StampEntry>& stamp);
+
+// Plans one file that holds all of `model`, tensor i of all its parts stored as types[i]. A model of one part is
+// planned as that file is, without a stamp. Of several parts, metadata are the first one's without `split.no`,
+// `split.count` and `split.tensors.count`, tensors follow each other as the model orders them, aligned as the first
+// part says, and bytes that are no tensor's are zero. Throws as plan_layout does.
+FileLayout plan_merged_layout(const Model& model, std::span<const TensorType> types);
 
 // Writes header, metadata and all tensors but those for which `rewritten[i]` is true, whose bytes the caller
 // writes (every byte of their data); a tensor whose type changes must be among them. Padding is zero when the

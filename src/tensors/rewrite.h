@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "analysis/difference.h"
 #include "gguf/writer.h"
 #include "tensors/storage.h"
+#include "tensors/stored_tensor.h"
 
 namespace fakequant {
 
@@ -36,17 +36,6 @@ struct RewritePlan {
 // names of outputs that do not fit the number of parts, and as decide_storage and plan_layout do.
 RewritePlan plan_rewrite(const Model& model, const Plan& plan, PlannedRounders& rounders,
                          const std::string& output, const RewriteOptions& options);
-
-struct TensorResult {
-  size_t plan_index;  // into Plan::tensors
-  TensorType type_before;
-  TensorType type_after;
-  Difference difference;              // of what the file holds, against what the input held
-  double store_max_abs = 0;           // largest difference that storing added to rounding
-  uint64_t store_changed_count = 0;   // values that the storage type could not hold exactly
-  uint64_t saturated_infinities = 0;  // infinite values that became finite
-  bool bytes_changed = false;         // the file's bytes for this tensor differ from the input's
-};
 
 struct RewriteResult {
   std::vector<TensorResult> tensors;  // as the plan orders them

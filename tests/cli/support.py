@@ -77,6 +77,20 @@ def llama(name, *arguments, timeout=300):
     return result.stdout
 
 
+def llama_whole(name, *arguments, complete, attempts=20):
+    """(standard output, messages) of a program of llama.cpp, run again until complete(standard output, messages) says that nothing is
+    missing: its log has a thread of its own that sometimes loses the last lines when the program ends."""
+    command = [str(llama_tool(name)), *map(str, arguments)]
+    for _ in range(attempts):
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=300,
+                                check=False)
+        if result.returncode != 0:
+            break
+        if complete(result.stdout, result.stderr):
+            return result.stdout, result.stderr
+    raise AssertionError(f"{command} ended with {result.returncode}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}")
+
+
 def sha256(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else \

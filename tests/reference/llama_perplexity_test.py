@@ -2,34 +2,27 @@
 
 import pathlib
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from support import DATA, DEMO, SHARED, STORIES, ProgramTest, llama, llama_tool, main  # noqa: E402
+from support import DATA, DEMO, SHARED, STORIES, ProgramTest, llama, llama_whole, main  # noqa: E402
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"
 # More threads than free processors spin in ggml's barriers; two show that their number does not matter.
 DEFAULT_THREADS = "1"
-ATTEMPTS = 20
+
+
+FINAL = re.compile(r"Final estimate: PPL = (\S+) \+/- (\d+\.\d{5})")
 
 
 def llama_perplexity(model, text, *options):
-    """(running values, estimate, +/-) as printed. Its log has a thread of its own that sometimes loses the last lines when the program
-    ends: then it is run again."""
-    command = [llama_tool("llama-perplexity"), "-m", model, "-f", text, "--no-repack", "--no-warmup", *options]
-    for _ in range(ATTEMPTS):
-        result = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                                timeout=300, check=False)
-        output = result.stdout + result.stderr
-        final = re.search(r"Final estimate: PPL = (\S+) \+/- (\d+\.\d{5})", output)
-        running = re.findall(r"\[(\d+)\](\d+\.\d{4}),", result.stdout)
-        if result.returncode != 0:
-            break
-        if final and result.stdout.rstrip(" ").endswith("\n"):
-            return [value for _, value in running], final.group(1), final.group(2)
-    raise AssertionError(f"{command} ended with {result.returncode}\n{output[-4000:]}")
+    """(running values, estimate, +/-) as printed."""
+    output, messages = llama_whole("llama-perplexity", "-m", model, "-f", text, "--no-repack", "--no-warmup", *options,
+                                   complete=lambda out, err: FINAL.search(out + err) and out.rstrip(" ").endswith("\n"))
+    final = FINAL.search(output + messages)
+    running = re.findall(r"\[(\d+)\](\d+\.\d{4}),", output)
+    return [value for _, value in running], final.group(1), final.group(2)
 
 
 class LlamaPerplexity(ProgramTest):

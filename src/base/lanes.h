@@ -1,7 +1,6 @@
 #pragma once
 // Sums in 16 lanes: loops over lane arrays vectorize without fast-math, and because the lanes and the order
-// in which they are joined are part of the source, sums have the same bits at every SIMD level. Internal to
-// analysis/.
+// in which they are joined are part of the source, sums have the same bits at every SIMD level. Knows no domain.
 
 #include <cstddef>
 

@@ -1,0 +1,82 @@
+#pragma once
+// The models and texts that evaluate is given: opened without weights and checked against each other. Knows no variants.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/evaluate_texts.h"
+#include "cli/recipe_options.h"
+#include "evaluate/corpus.h"
+#include "evaluate/logits_file.h"
+#include "evaluate/session.h"
+
+namespace fakequant::cli {
+
+struct EvaluateOptions {
+  std::vector<std::string> models;
+  std::vector<std::string> texts;
+  int context = 0;  // 0: the smaller of 512 and the training context
+  int chunks = 0;   // 0: all
+  std::string flash_attention = "auto";
+  std::string cache_k = "f16";
+  std::string cache_v = "f16";
+  ModelOptions model;
+  DecodeOptions decode;
+  int threads = 1;
+  std::string baseline;  // a model, or logits of llama-perplexity; "" for none
+  RecipeOptions recipe;
+  std::string control = "bf16";
+  std::optional<uint64_t> logits_bytes;
+  bool real = false;
+  bool per_chunk = false;
+  TextOptions text;
+
+  bool compares() const { return !baseline.empty() || recipe.given(); }
+};
+
+// A model's file.
+struct InputFile {
+  std::string name;  // as the user gave it
+  Model model;
+  std::optional<LoadedModel> planned;  // without its weights
+
+  ModelSource source(const ModelOptions& options) const;
+};
+
+class EvaluateInputs {
+ public:
+  // Opens all models and reads all texts and prompts, and settles options.decode.context. Throws Error for what cannot be read or evaluated, and
+  // where models that are compared have different vocabularies.
+  EvaluateInputs(EvaluateOptions& options, const CommonOptions& common);
+  EvaluateInputs(const EvaluateInputs&) = delete;
+  EvaluateInputs& operator=(const EvaluateInputs&) = delete;
+
+  const InputFile& file(const std::string& name) const;  // of a MODEL argument or the baseline
+  const std::optional<LogitsFile>& logits_file() const {
+    return logits_file_;
+  }  // the baseline, where it is one
+  const ImportanceMatrix& importance() const { return importance_; }
+  const std::vector<PromptRun>& prompts() const { return prompts_; }  // that were asked for
+
+  // The texts as the model reads them. Throws Error for one that is too short, or that is not the logits file's.
+  std::vector<TokenizedText> texts(const InputFile& file) const;
+
+ private:
+  void open_files(const CommonOptions& common);
+  void settle_context(const CommonOptions& common);
+  void check_vocabularies() const;
+  void check_logits_file(std::vector<TokenizedText>& texts) const;
+
+  EvaluateOptions& options_;
+  std::vector<std::string> contents_;  // of the texts
+  std::vector<PromptRun> prompts_;
+  std::deque<InputFile> files_;
+  std::optional<LogitsFile> logits_file_;
+  ImportanceMatrix importance_;
+};
+
+}  // namespace fakequant::cli

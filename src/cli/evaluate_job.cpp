@@ -1,0 +1,248 @@
+#include "cli/evaluate_job.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/free_memory.h"
+#include "base/text.h"
+#include "evaluate/control.h"
+#include "formats/format_grammar.h"
+
+namespace fakequant::cli {
+
+namespace {
+
+using Kind = EvaluatedVariant::Kind;
+
+// A model that exists nowhere; `make` gives it again each time it is loaded.
+ModelSource virtual_source(std::string name, const ModelOptions& options,
+                           std::function<std::unique_ptr<VirtualFile>()> make) {
+  auto load = [make = std::move(make), options](LoadedModel::Weights weights) {
+    std::unique_ptr<VirtualFile> file = make();
+    return LoadedModel::load(*file, options, weights);
+  };
+  return {std::move(name), load, false};
+}
+
+// "3 tensors stored as F32, 1 tensor stored as F16": what differs from the model's own types.
+std::string type_changes(const Model& model, const std::vector<TensorType>& types) {
+  std::vector<std::string> parts;
+  for (const TypeFacts& facts : all_tensor_types()) {
+    size_t count = 0;
+    for (size_t i = 0; i < types.size(); ++i)
+      count += types[i] == facts.type && types[i] != model.tensors()[i].info->type ? 1 : 0;
+    if (count > 0) parts.push_back(fmt::format("{} stored as {}", counted(count, "tensor"), facts.name));
+  }
+  return join(parts, ", ");
+}
+
+}  // namespace
+
+size_t EvaluateJob::Draft::add_source(ModelSource source) {
+  plan.sources.push_back(std::move(source));
+  return plan.sources.size() - 1;
+}
+
+void EvaluateJob::Draft::add(size_t result, PlannedVariant variant) {
+  plan.variants.push_back(std::move(variant));
+  results.push_back(result);
+}
+
+EvaluateJob::EvaluateJob(EvaluateOptions& options, const CommonOptions& common)
+    : options_(options), common_(common), inputs_(options, common) {
+  if (options_.compares()) {
+    plan_comparison();
+  } else {
+    plan_alone();
+  }
+}
+
+size_t EvaluateJob::add_result(std::string name, Kind kind, const InputFile& file,
+                               const PlannedRecipe* recipe) {
+  EvaluatedVariant& result = results.emplace_back();
+  result.name = std::move(name);
+  result.kind = kind;
+  result.model_file = file.name;
+  result.training_context = file.planned->training_context();
+  result.recipe = recipe;
+  return results.size() - 1;
+}
+
+// `file` is the model that reads the texts.
+void EvaluateJob::add_sessions(const Draft& draft, const InputFile& file) {
+  std::vector<MemoryNeeds> needs;
+  for (const ModelSource& source : draft.plan.sources) needs.push_back(memory_needs(source, options_.decode));
+  std::vector<TokenizedText> texts = inputs_.texts(file);
+  SessionOptions options{options_.decode, options_.threads, 1, options_.logits_bytes};
+  auto group = static_cast<size_t>(std::max(1, options_.decode.batch / options_.decode.context));
+  for (const TokenizedText& text : texts)
+    options.most_groups = std::max(options.most_groups, (text.chunks + group - 1) / group);
+  for (SessionPart& part : sessions_that_fit(draft.plan, needs, options, free_memory_bytes())) {
+    JobSession& session = sessions.emplace_back();
+    for (size_t variant : part.variants) session.results.push_back(draft.results[variant]);
+    session.part = std::move(part);
+    session.options = options;
+    session.texts = texts;
+  }
+}
+
+void EvaluateJob::plan_alone() {
+  for (const std::string& name : options_.models) {
+    const InputFile& file = inputs_.file(name);
+    Draft draft;
+    size_t source = draft.add_source(file.source(options_.model));
+    draft.add(add_result(name, Kind::model, file), {name, source});
+    add_sessions(draft, file);
+  }
+}
+
+void EvaluateJob::plan_comparison() {
+  Draft main;
+  const InputFile& first = inputs_.file(options_.models.front());
+  const InputFile* baseline = nullptr;
+  if (!inputs_.logits_file()) {
+    baseline = options_.baseline.empty() ? &first : &inputs_.file(options_.baseline);
+    main.plan.keeps_logits = true;
+    main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options_.model))});
+  }
+  if (options_.recipe.given()) {
+    add_recipes(main);
+  } else {
+    add_models(main);
+  }
+  if (baseline != nullptr && options_.control != "none") {
+    if (options_.model.repack) {
+      throw UsageError(
+          "--repack excludes the control row, for which weights are changed in memory: give --control none");
+    }
+    add_control(*baseline, main);
+  }
+  // Sessions of widened models were added on the way; what most variants are in comes first.
+  if (main.results.size() > (main.plan.keeps_logits ? 1U : 0U)) add_sessions(main, first);
+}
+
+void EvaluateJob::add_models(Draft& main) {
+  if (options_.real)
+    throw UsageError("--real is for recipes of ggml types: give --recipe, or --tensors and --format");
+  for (const std::string& name : options_.models) {
+    const InputFile& file = inputs_.file(name);
+    bool is_baseline =
+        !options_.baseline.empty() && !inputs_.logits_file() && &file == &inputs_.file(options_.baseline);
+    size_t source = is_baseline ? 0 : main.add_source(file.source(options_.model));
+    main.add(add_result(name, Kind::model, file), {name, source});
+  }
+}
+
+PlannedRecipe& EvaluateJob::plan_recipe(std::string name, Plan plan, const InputFile& file) {
+  uint64_t seed = options_.recipe.seed.value_or(kDefaultSeed);
+  return recipes_.emplace_back(std::move(name), std::move(plan),
+                               RecipeInputs{file.model, inputs_.importance(), seed}, common_.progress());
+}
+
+void EvaluateJob::add_recipes(Draft& main) {
+  if (options_.models.size() > 1) {
+    throw UsageError(
+        "found {} models, wanted one: recipes are carried out on one model in memory; files are compared "
+        "with --baseline",
+        options_.models.size());
+  }
+  if (options_.model.repack)
+    throw UsageError("--repack excludes recipes: rearranged weights cannot be changed in memory");
+  const InputFile& file = inputs_.file(options_.models.front());
+  PlanOptions plan_options{.store = parse_store(options_.recipe.store),
+                           .skip_unfit = options_.recipe.skip_unfit};
+  // The model itself is the first source where it is the baseline.
+  size_t source = 0;
+  bool is_baseline =
+      main.plan.keeps_logits && (options_.baseline.empty() || &file == &inputs_.file(options_.baseline));
+  if (!is_baseline) source = main.add_source(file.source(options_.model));
+  for (NamedRules& named : named_rules(options_.recipe, file.model)) {
+    Plan plan = make_plan(file.model.tensors(), named.rules, plan_options);
+    if (is_stochastic(plan)) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
+    PlannedRecipe& recipe = plan_recipe(std::move(named.name), std::move(plan), file);
+    warn_of_plan(common_, file.model, recipe.plan(), recipe.rounders().without_importance(),
+                 options_.recipe.importance);
+    size_t result = add_recipe(recipe, source, main);
+    if (options_.real) add_real(recipe, result, main);
+  }
+  if (options_.recipe.seed && !seed_) warn(common_, kSeedUnused);
+}
+
+size_t EvaluateJob::add_recipe(PlannedRecipe& recipe, size_t source, Draft& main) {
+  const InputFile& file = inputs_.file(options_.models.front());
+  size_t result = add_result(recipe.name(), Kind::recipe, file, &recipe);
+  if (!recipe.changes_types()) {
+    main.add(result, {recipe.name(), source, &recipe});
+  } else if (options_.baseline.empty()) {
+    add_widened_recipe(recipe, result, main);
+  } else {
+    add_rounded(recipe, result, main);
+  }
+  return result;
+}
+
+// The recipe's result is loaded: no model in memory has its types.
+void EvaluateJob::add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft) {
+  size_t source =
+      draft.add_source(virtual_source(recipe.name(), options_.model, [&recipe] { return recipe.rounded(); }));
+  draft.add(result, {recipe.name(), source, &recipe, false});
+}
+
+// The baseline is the model stored alike and unrounded; storing alone is a row of its own.
+void EvaluateJob::add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main) {
+  const InputFile& file = inputs_.file(options_.models.front());
+  const std::vector<TensorType>& types =
+      baseline_types_.emplace_back(recipe.baseline_types(common_.progress()));
+  std::string name = fmt::format("{}, unrounded: {}", recipe.name(), type_changes(file.model, types));
+  ModelSource unrounded =
+      virtual_source(name, options_.model, [&file, &types] { return widened(file.model, types); });
+  size_t widening = add_result(name, Kind::widening, file);
+  results[widening].parent = result;
+  results[result].baseline_name = name;
+  main.add(widening, {name, main.add_source(unrounded)});
+  Draft draft;
+  draft.plan.keeps_logits = true;
+  size_t baseline = draft.add_source(std::move(unrounded));
+  draft.add(kNoResult, {name, baseline});
+  if (types == recipe.types()) {
+    draft.add(result, {recipe.name(), baseline, &recipe});
+  } else {
+    add_rounded(recipe, result, draft);
+  }
+  add_sessions(draft, file);
+}
+
+void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main) {
+  const InputFile& file = inputs_.file(options_.models.front());
+  size_t count = recipe.really_quantizable().size();
+  if (count == 0) {
+    throw Error(
+        "--real: {} rounds no matrix to a type of ggml's, wanted one: only those have kernels of their own",
+        recipe.name());
+  }
+  size_t left = recipe.plan().tensors.size() - count;
+  std::string name = fmt::format("{}, really quantized", recipe.name());
+  if (left > 0) name += fmt::format(" ({} fake)", counted(left, "tensor"));
+  size_t result = add_result(name, Kind::real, file);
+  size_t source =
+      main.add_source(virtual_source(name, options_.model, [&recipe] { return recipe.really_quantized(); }));
+  results[result].parent = fake_result;
+  main.add(result, {name, source});
+}
+
+void EvaluateJob::add_control(const InputFile& file, Draft& main) {
+  Format format = parse_format(options_.control);
+  Plan plan = control_plan(file.model.tensors(), format);
+  size_t chosen = plan.tensors.size();
+  if (chosen == 0) return;
+  size_t all = file.model.tensors().size();
+  std::string name =
+      fmt::format("control: {} {}", format.name,
+                  chosen == all ? "everywhere" : fmt::format("on {} of {} tensors", chosen, all));
+  PlannedRecipe& recipe = plan_recipe(name, std::move(plan), file);
+  main.add(add_result(name, Kind::control, file, &recipe), {name, 0, &recipe});
+}
+
+}  // namespace fakequant::cli

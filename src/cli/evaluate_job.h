@@ -1,0 +1,74 @@
+#pragma once
+// What evaluate measures: variants of models, in sessions that fit in memory one after the other. Everything that can be
+// refused is refused here, before weights are read.
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/evaluate_inputs.h"
+#include "cli/evaluate_report.h"
+
+namespace fakequant::cli {
+
+// Models and variants that are in memory together, the texts as they read them, and where results go.
+struct JobSession {
+  SessionPart part;
+  SessionOptions options;
+  std::vector<TokenizedText> texts;
+  std::vector<size_t> results;  // of each variant of the part, into EvaluateJob::results
+};
+
+// The result of a session's baseline has none of its own.
+inline constexpr size_t kNoResult = static_cast<size_t>(-1);
+
+// Everything that stays alive while models are evaluated.
+class EvaluateJob {
+ public:
+  EvaluateJob(EvaluateOptions& options, const CommonOptions& common);
+  EvaluateJob(const EvaluateJob&) = delete;
+  EvaluateJob& operator=(const EvaluateJob&) = delete;
+
+  const EvaluateInputs& inputs() const { return inputs_; }
+  std::optional<uint64_t> seed() const { return seed_; }  // nothing when no recipe rounds stochastically
+
+  std::vector<JobSession> sessions;
+  std::vector<EvaluatedVariant>
+      results;  // variants in the order in which they were asked for; then what stands beside them
+  std::vector<TextMeasurements> made;  // what --prompts and --speed found, of what was measured together
+
+ private:
+  // A session in the making: `results` of each variant of the plan.
+  struct Draft {
+    SessionPlan plan;
+    std::vector<size_t> results;
+
+    size_t add_source(ModelSource source);
+    void add(size_t result, PlannedVariant variant);
+  };
+
+  void plan_alone();
+  void plan_comparison();
+  void add_models(Draft& main);
+  void add_recipes(Draft& main);
+  size_t add_recipe(PlannedRecipe& recipe, size_t source, Draft& main);
+  void add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft);
+  void add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main);
+  void add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main);
+  void add_control(const InputFile& file, Draft& main);
+  PlannedRecipe& plan_recipe(std::string name, Plan plan, const InputFile& file);
+  size_t add_result(std::string name, EvaluatedVariant::Kind kind, const InputFile& file,
+                    const PlannedRecipe* recipe = nullptr);
+  void add_sessions(const Draft& draft, const InputFile& file);
+
+  EvaluateOptions& options_;
+  const CommonOptions& common_;
+  EvaluateInputs inputs_;
+  std::optional<uint64_t> seed_;
+  std::deque<PlannedRecipe> recipes_;
+  std::deque<std::vector<TensorType>> baseline_types_;
+};
+
+}  // namespace fakequant::cli

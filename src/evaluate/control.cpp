@@ -1,0 +1,20 @@
+#include "evaluate/control.h"
+
+namespace fakequant {
+
+Plan control_plan(TensorList tensors, const Format& format) {
+  std::vector<Model::Located> chosen;
+  std::vector<size_t> indices;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorInfo& info = *tensors[i].info;
+    if (facts_of(info.type).type_class != TypeClass::floating || !reason_against(format, info).empty())
+      continue;
+    chosen.push_back(tensors[i]);
+    indices.push_back(i);
+  }
+  Plan plan = make_plan(chosen, {{"control", std::nullopt, std::nullopt, format, Store::keep}});
+  for (PlannedTensor& planned : plan.tensors) planned.tensor_index = indices[planned.tensor_index];
+  return plan;
+}
+
+}  // namespace fakequant

@@ -1,0 +1,13 @@
+#pragma once
+// The control of a comparison: all weights rounded to a format that is known to matter little, so that a reader sees which
+// differences are the size of noise. Knows no models in memory.
+
+#include "select/plan.h"
+
+namespace fakequant {
+
+// Rounds every weight to `format` that stays in its storage type: tensors of F32, F16 and BF16 that the format fits. Others,
+// quantized ones above all, are left alone. Indices are those of `tensors`; sums are over the chosen tensors.
+Plan control_plan(TensorList tensors, const Format& format);
+
+}  // namespace fakequant

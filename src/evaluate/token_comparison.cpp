@@ -1,0 +1,174 @@
+#include "evaluate/token_comparison.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+#include "base/lanes.h"
+
+namespace fakequant {
+
+namespace {
+
+constexpr size_t kBlock = 16 * kLanes;  // what is computed of a block stays in the first-level cache
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// exp(x) of x <= 0, with a relative error of about 1e-15; 0 below -700. Plain arithmetic, so that loops over it vectorize:
+// x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor series for exp(r), and n added to the exponent.
+FQ_INLINE double exp_down(double x) {
+  constexpr double kLeast = -700;
+  constexpr double kLog2E = 1.4426950408889634;
+  constexpr double kLn2High = 0x1.62e42feep-1;  // n times it is exact
+  constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
+  constexpr double kRounder = 0x1.8p52;  // added, it leaves a whole number in the low bits
+  double clamped = x < kLeast ? kLeast : x;
+  double shifted = clamped * kLog2E + kRounder;
+  double n = shifted - kRounder;
+  double r = (clamped - n * kLn2High) - n * kLn2Low;
+  double series = 1.0 / 479001600;
+  series = series * r + 1.0 / 39916800;
+  series = series * r + 1.0 / 3628800;
+  series = series * r + 1.0 / 362880;
+  series = series * r + 1.0 / 40320;
+  series = series * r + 1.0 / 5040;
+  series = series * r + 1.0 / 720;
+  series = series * r + 1.0 / 120;
+  series = series * r + 1.0 / 24;
+  series = series * r + 1.0 / 6;
+  series = series * r + 0.5;
+  series = series * r + 1.0;
+  series = series * r + 1.0;
+  uint64_t bits = std::bit_cast<uint64_t>(series) + (std::bit_cast<uint64_t>(shifted) << 52);
+  double result = x < kLeast ? 0.0 : std::bit_cast<double>(bits);
+  return x == x ? result : x;
+}
+
+struct Rows {
+  const float* model;
+  const float* baseline;
+  size_t count;
+  double model_largest;
+  double baseline_largest;
+  double cut;  // baseline's values not above it carry no weight
+};
+
+// With e and f the exponentials of what model and baseline are below their largest value, x and v: sums over the vocabulary.
+struct Sums {
+  double model;             // e
+  double model_logs;        // e x
+  double baseline;          // f
+  double baseline_logs;     // f v
+  double baseline_differs;  // f (v - x)
+};
+
+// The same of a part of the vocabulary; what lies behind its end is impossible for both.
+struct Block {
+  double x[kBlock];
+  double e[kBlock];
+  double v[kBlock];
+  double f[kBlock];
+};
+
+FQ_INLINE void fill_block(const Rows& rows, size_t first, Block& block) {
+  size_t count = std::min(kBlock, rows.count - first);
+  const float* model = rows.model + first;
+  const float* baseline = rows.baseline + first;
+  for (size_t i = 0; i < count; ++i) {
+    block.x[i] = static_cast<double>(model[i]) - rows.model_largest;
+    block.e[i] = exp_down(block.x[i]);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    block.v[i] = static_cast<double>(baseline[i]) - rows.baseline_largest;
+    double f = exp_down(block.v[i]);
+    block.f[i] = static_cast<double>(baseline[i]) <= rows.cut ? 0.0 : f;
+  }
+  for (size_t i = count; i < kBlock; ++i) {
+    block.x[i] = block.v[i] = 0;
+    block.e[i] = block.f[i] = 0;
+  }
+}
+
+// A product with a probability: what is impossible adds nothing, though its logarithm is infinite.
+FQ_INLINE double weighted(double weight, double value) {
+  double product = weight * value;
+  return weight == 0 ? 0.0 : product;
+}
+
+FQ_VECTORIZED void sum_rows(const Rows& rows, Sums& sums) {
+  double model[kLanes] = {}, model_logs[kLanes] = {};
+  double baseline[kLanes] = {}, baseline_logs[kLanes] = {}, differs[kLanes] = {};
+  Block block;
+  for (size_t first = 0; first < rows.count; first += kBlock) {
+    fill_block(rows, first, block);
+    for (size_t i = 0; i < kBlock; i += kLanes) {
+      for (size_t l = 0; l < kLanes; ++l) model[l] += block.e[i + l];
+      for (size_t l = 0; l < kLanes; ++l) model_logs[l] += weighted(block.e[i + l], block.x[i + l]);
+    }
+    for (size_t i = 0; i < kBlock; i += kLanes) {
+      for (size_t l = 0; l < kLanes; ++l) baseline[l] += block.f[i + l];
+      for (size_t l = 0; l < kLanes; ++l) baseline_logs[l] += weighted(block.f[i + l], block.v[i + l]);
+      for (size_t l = 0; l < kLanes; ++l)
+        differs[l] += weighted(block.f[i + l], block.v[i + l] - block.x[i + l]);
+    }
+  }
+  sums.model = sum_of_lanes(model);
+  sums.model_logs = sum_of_lanes(model_logs);
+  sums.baseline = sum_of_lanes(baseline);
+  sums.baseline_logs = sum_of_lanes(baseline_logs);
+  sums.baseline_differs = sum_of_lanes(differs);
+}
+
+FQ_VECTORIZED bool holds(const float* values, float wanted) {
+  unsigned found = 0;
+  for (size_t i = 0; i < kBlock; ++i) found |= values[i] == wanted ? 1U : 0U;
+  return found != 0;
+}
+
+// Where `wanted` stands first; 0 where it does not, which is when all values are NaN.
+size_t first_index_of(std::span<const float> values, float wanted) {
+  size_t start = 0;
+  while (start + kBlock <= values.size() && !holds(values.data() + start, wanted)) start += kBlock;
+  for (size_t i = start; i < values.size(); ++i) {
+    if (values[i] == wanted) return i;
+  }
+  return 0;
+}
+
+}  // namespace
+
+TokenComparison compare_token(const BaselineRow& baseline, std::span<const float> logits, int32_t label) {
+  auto place = static_cast<size_t>(label);
+  FQ_CHECK(label >= 0 && place < logits.size() && logits.size() == baseline.values.size());
+  std::span<const float> values = baseline.values;
+  LogNormalizer normalizer = log_normalizer(logits);
+  TokenComparison result;
+  result.nats = negative_log_likelihood(logits[place], normalizer);
+  result.nats_baseline = negative_log_likelihood(values[place], baseline.normalizer);
+  result.p_diff = std::exp(-result.nats) - std::exp(-result.nats_baseline);
+
+  float largest = largest_of(values);
+  size_t top = first_index_of(values, largest);
+  float second = std::max(largest_of(values.first(top)), largest_of(values.subspan(top + 1)));
+  result.same_top = top == first_index_of(logits, normalizer.largest);
+
+  double offset = baseline.normalizer.largest + baseline.normalizer.log_sum;
+  Sums sums;
+  sum_rows(
+      {logits.data(), values.data(), logits.size(), normalizer.largest, largest, baseline.floor + offset},
+      sums);
+  // Probabilities of the baseline are f x scale. Logits are normalized by the same exponentials that weigh them.
+  bool whole = baseline.floor == -kInfinity;
+  double log_scale = whole ? -std::log(sums.baseline) : largest - offset;
+  double scale = whole ? 1 / sums.baseline : std::exp(log_scale);
+  double weight = whole ? 1 : scale * sums.baseline;
+  double log_ratio = whole ? std::log(sums.model / sums.baseline) : std::log(sums.model) + log_scale;
+  result.kld = scale * sums.baseline_differs + weight * log_ratio;
+  if (whole && result.kld < 0) result.kld = 0;  // rounding: what is left of an exact 0
+  result.confidence = scale;
+  result.margin = scale - scale * std::exp(static_cast<double>(second) - largest);
+  result.entropy = std::log(sums.model) - sums.model_logs / sums.model;
+  result.entropy_baseline = -scale * sums.baseline_logs - weight * log_scale;
+  return result;
+}
+
+}  // namespace fakequant
