@@ -1,22 +1,25 @@
 #include "base/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 
 #include "base/message.h"
+#include "base/progress_line.h"
 #include "base/text.h"
 
 namespace fakequant {
 
 namespace {
 
-std::string clock_text(double seconds) {
-  auto whole = static_cast<uint64_t>(std::llround(seconds));
-  return whole < 60 ? fmt::format("{} s", whole) : fmt::format("{} min {:02} s", whole / 60, whole % 60);
+// Columns of the terminal that standard error is; what most have, where it does not say.
+size_t terminal_columns() {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsual;
+  return size.ws_col;
 }
 
 }  // namespace
@@ -33,7 +36,7 @@ Progress::Progress(std::string label, uint64_t total, Mode mode, Unit unit)
 }
 
 Progress::~Progress() {
-  if (drawn_ && terminal_) std::fputs("\r\033[K", stderr);
+  if (drawn_) clear_line();
 }
 
 void Progress::advance(uint64_t amount) {
@@ -60,20 +63,17 @@ void Progress::draw(Clock::time_point now) {
   double left = share > 0 ? seconds * (1 - share) / share : 0;
   auto per_second = static_cast<uint64_t>(done / seconds);
   std::string rate;
-  if (unit_ == Unit::bytes) rate = format_bytes(per_second) + "/s  ";
-  if (unit_ == Unit::tokens) rate = format_count(per_second) + " tokens/s  ";
-  std::string text = fmt::format("{} {:3.0f} %  {}{} left", label_, share * 100, rate, clock_text(left));
-  if (!note_.empty()) text += "  " + note_;
+  if (unit_ == Unit::bytes) rate = format_bytes(per_second) + "/s";
+  if (unit_ == Unit::tokens) rate = format_count(per_second) + " tokens/s";
+  ProgressState state{label_, share, rate, left, note_};
   if (terminal_) {
-    constexpr int kWidth = 24;
-    int filled = static_cast<int>(share * kWidth);
-    std::string bar = fmt::format("\r[{:#<{}}{:-<{}}] {}\033[K", "", filled, "", kWidth - filled, text);
-    std::fputs(bar.c_str(), stderr);
+    // In the last column, some terminals go on to the next line; two more are for the ^C that a terminal shows.
+    constexpr size_t kSpare = 3;
+    draw_line(progress_line(state, std::max(terminal_columns(), kSpare) - kSpare));
+    drawn_ = true;
   } else {
-    write_message(text);
+    write_message(progress_text(state));
   }
-  std::fflush(stderr);
-  drawn_ = true;
 }
 
 }  // namespace fakequant

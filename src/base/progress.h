@@ -1,6 +1,6 @@
 #pragma once
-// Progress of long work on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing
-// under one second. Knows no domain.
+// Progress of long work on standard error: a bar on a terminal, never wider than it; a line every ten seconds
+// elsewhere; nothing under one second. Knows no domain.
 
 #include <atomic>
 #include <chrono>

@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/evaluate_job.h"
+#include "cli/finite_weights.h"
 #include "evaluate/comparison.h"
 
 namespace fakequant::cli {
@@ -146,12 +147,12 @@ void measure_together(const JobSession& planned, const Session& session, const T
 
 // What --prompts and --speed ask for: of a session that has a baseline all variants together, else each by itself.
 void make_texts(const JobSession& planned, const Session& session, const EvaluateOptions& options,
-                    const CommonOptions& common, EvaluateJob& job) {
+                const CommonOptions& common, EvaluateJob& job) {
   std::vector<SpeedSubject> subjects;
   for (size_t i = 0; i < session.variants().size(); ++i) {
     const PlannedVariant& variant = planned.part.plan.variants[i];
     const ModelSource& source = planned.part.plan.sources[variant.source];
-    SpeedSubject& subject = subjects.emplace_back(session.variants()[i]);
+    SpeedSubject& subject = subjects.emplace_back(SpeedSubject{session.variants()[i], {}});
     if (variant.recipe == nullptr && source.is_file)
       subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
   }
@@ -179,9 +180,9 @@ void run_session(const JobSession& planned, const EvaluateOptions& options, cons
   session.check_restored();
 }
 
-int report_failures(const std::vector<EvaluatedVariant>& results) {
+int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWeights& weights) {
   for (const EvaluatedVariant& result : results) {
-    if (result.failure) throw Error("{}", *result.failure);
+    if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
   return kDone;
 }
@@ -192,13 +193,20 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
   EvaluateJob job(options, common);
-  for (const JobSession& session : job.sessions) run_session(session, options, common, job);
+  FiniteWeights weights;
+  for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
+  try {
+    for (const JobSession& session : job.sessions) run_session(session, options, common, job);
+  } catch (const NonFiniteError& error) {
+    weights.explain(error);
+  }
   EvaluationSettings settings{.decode = options.decode,
                               .threads = options.threads,
                               .flash_attention = options.flash_attention,
                               .repack = options.model.repack};
   if (options.compares()) {
     settings.baseline = options.baseline.empty() ? options.models.front() : options.baseline;
+    settings.selection = options.recipe.selection.text();
     if (job.inputs().logits_file()) settings.clipping = LogitsFile::clipping();
     settings.seed = job.seed();
   }
@@ -215,7 +223,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     add_measurements(json, job.made);
     return json;
   });
-  return report_failures(job.results);
+  return report_failures(job.results, weights);
 }
 
 }  // namespace

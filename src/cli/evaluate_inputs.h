@@ -55,7 +55,8 @@ class EvaluateInputs {
   EvaluateInputs(const EvaluateInputs&) = delete;
   EvaluateInputs& operator=(const EvaluateInputs&) = delete;
 
-  const InputFile& file(const std::string& name) const;  // of a MODEL argument or the baseline
+  const InputFile& file(const std::string& name) const;          // of a MODEL argument or the baseline
+  const std::deque<InputFile>& files() const { return files_; }  // each once
   const std::optional<LogitsFile>& logits_file() const {
     return logits_file_;
   }  // the baseline, where it is one

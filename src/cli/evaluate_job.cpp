@@ -119,8 +119,8 @@ void EvaluateJob::plan_comparison() {
     }
     add_control(*baseline, main);
   }
-  // Sessions of widened models were added on the way; what most variants are in comes first.
-  if (main.results.size() > (main.plan.keeps_logits ? 1U : 0U)) add_sessions(main, first);
+  add_sessions(main, first);
+  for (const Widened& widened : widened_) add_sessions(widened.draft, first);
 }
 
 void EvaluateJob::add_models(Draft& main) {
@@ -190,28 +190,34 @@ void EvaluateJob::add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft
   draft.add(result, {recipe.name(), source, &recipe, false});
 }
 
-// The baseline is the model stored alike and unrounded; storing alone is a row of its own.
-void EvaluateJob::add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main) {
-  const InputFile& file = inputs_.file(options_.models.front());
-  const std::vector<TensorType>& types =
-      baseline_types_.emplace_back(recipe.baseline_types(common_.progress()));
-  std::string name = fmt::format("{}, unrounded: {}", recipe.name(), type_changes(file.model, types));
-  ModelSource unrounded =
-      virtual_source(name, options_.model, [&file, &types] { return widened(file.model, types); });
-  size_t widening = add_result(name, Kind::widening, file);
-  results[widening].parent = result;
-  results[result].baseline_name = name;
-  main.add(widening, {name, main.add_source(unrounded)});
-  Draft draft;
-  draft.plan.keeps_logits = true;
-  size_t baseline = draft.add_source(std::move(unrounded));
-  draft.add(kNoResult, {name, baseline});
-  if (types == recipe.types()) {
-    draft.add(result, {recipe.name(), baseline, &recipe});
-  } else {
-    add_rounded(recipe, result, draft);
+// Storing alone is a row of its own.
+EvaluateJob::Widened& EvaluateJob::widened_as(std::vector<TensorType> types, Draft& main) {
+  for (Widened& known : widened_) {
+    if (known.types == types) return known;
   }
-  add_sessions(draft, file);
+  const InputFile& file = inputs_.file(options_.models.front());
+  Widened& added = widened_.emplace_back();
+  added.types = std::move(types);
+  added.name = "unrounded, " + type_changes(file.model, added.types);
+  added.source = virtual_source(added.name, options_.model,
+                                [&file, &added] { return widened(file.model, added.types); });
+  added.result = add_result(added.name, Kind::widening, file);
+  main.add(added.result, {added.name, main.add_source(added.source)});
+  added.draft.plan.keeps_logits = true;
+  added.draft.add(kNoResult, {added.name, added.draft.add_source(added.source)});
+  return added;
+}
+
+// The baseline is the model stored alike and unrounded.
+void EvaluateJob::add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main) {
+  Widened& baseline = widened_as(recipe.baseline_types(common_.progress()), main);
+  results[result].baseline_name = baseline.name;
+  results[result].widening = baseline.result;
+  if (baseline.types == recipe.types()) {
+    baseline.draft.add(result, {recipe.name(), 0, &recipe});
+  } else {
+    add_rounded(recipe, result, baseline.draft);
+  }
 }
 
 void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main) {
@@ -228,7 +234,7 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
   size_t result = add_result(name, Kind::real, file);
   size_t source =
       main.add_source(virtual_source(name, options_.model, [&recipe] { return recipe.really_quantized(); }));
-  results[result].parent = fake_result;
+  results[fake_result].real = result;
   main.add(result, {name, source});
 }
 

@@ -49,6 +49,15 @@ class EvaluateJob {
     void add(size_t result, PlannedVariant variant);
   };
 
+  // The model stored as some recipes store it, unrounded: what those are compared with.
+  struct Widened {
+    std::vector<TensorType> types;
+    std::string name;
+    ModelSource source;
+    size_t result;
+    Draft draft;
+  };
+
   void plan_alone();
   void plan_comparison();
   void add_models(Draft& main);
@@ -56,6 +65,7 @@ class EvaluateJob {
   size_t add_recipe(PlannedRecipe& recipe, size_t source, Draft& main);
   void add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft);
   void add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main);
+  Widened& widened_as(std::vector<TensorType> types, Draft& main);
   void add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main);
   void add_control(const InputFile& file, Draft& main);
   PlannedRecipe& plan_recipe(std::string name, Plan plan, const InputFile& file);
@@ -68,7 +78,7 @@ class EvaluateJob {
   EvaluateInputs inputs_;
   std::optional<uint64_t> seed_;
   std::deque<PlannedRecipe> recipes_;
-  std::deque<std::vector<TensorType>> baseline_types_;
+  std::deque<Widened> widened_;
 };
 
 }  // namespace fakequant::cli

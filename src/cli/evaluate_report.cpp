@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/divergence_report.h"
 #include "cli/quantize_report.h"
@@ -61,6 +63,17 @@ std::string patch_line(const EvaluatedVariant& variant) {
   return text + fmt::format("; {:.4g} bits per weight in them", plan.achieved_bits.value());
 }
 
+// What stands beside variants comes last.
+std::vector<const EvaluatedVariant*> in_table_order(const std::vector<EvaluatedVariant>& variants) {
+  std::vector<const EvaluatedVariant*> order;
+  for (const EvaluatedVariant& variant : variants) order.push_back(&variant);
+  auto rank = [](const EvaluatedVariant* variant) {
+    return variant->kind == Kind::control ? 2 : variant->kind == Kind::widening ? 1 : 0;
+  };
+  std::ranges::stable_sort(order, {}, rank);
+  return order;
+}
+
 void print_notes(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings) {
   for (const EvaluatedVariant& variant : variants) {
     if (variant.recipe != nullptr) fmt::print("{}.\n", patch_line(variant));
@@ -71,7 +84,7 @@ void print_notes(const std::vector<EvaluatedVariant>& variants, const Evaluation
                  printable(variant.name), some_of(names));
     }
     if (!variant.baseline_name.empty()) {
-      fmt::print("{}: compared with the model stored alike and unrounded ({}).\n", printable(variant.name),
+      fmt::print("{}: compared with the model {}.\n", printable(variant.name),
                  printable(variant.baseline_name));
     }
     if (variant.failure) fmt::print("{}: given up. {}.\n", printable(variant.name), *variant.failure);
@@ -186,16 +199,17 @@ void print_evaluation(const std::vector<EvaluatedVariant>& models, const Evaluat
 void print_comparison(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
                       bool details) {
   std::vector<DivergenceRow> rows;
-  for (const EvaluatedVariant& variant : variants) {
-    for (const EvaluatedText& text : variant.texts) {
-      std::string shown = variant.texts.size() > 1 ? text.file : "";
-      if (text.divergence) rows.push_back({variant.name, shown, *text.divergence});
+  for (const EvaluatedVariant* variant : in_table_order(variants)) {
+    for (const EvaluatedText& text : variant->texts) {
+      std::string shown = variant->texts.size() > 1 ? text.file : "";
+      if (text.divergence) rows.push_back({variant->name, shown, *text.divergence});
     }
   }
   if (details) {
     for (const DivergenceRow& row : rows) print_divergence(row);
   }
   fmt::print("baseline: {}\n", printable(settings.baseline));
+  if (!settings.selection.empty()) fmt::print("rounded:  {}\n", settings.selection);
   for (const EvaluatedVariant& variant : variants) {
     if (!variant.baseline_name.empty() || variant.texts.empty()) continue;
     for (const EvaluatedText& text : variant.texts) {
@@ -233,9 +247,8 @@ Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const Evalua
   for (size_t i = 0; i < variants.size(); ++i) shown[i] = variant_json(variants[i], detail);
   Json own = Json::array();
   for (size_t i = 0; i < variants.size(); ++i) {
-    if (!variants[i].parent) continue;
-    const char* key = variants[i].kind == Kind::real ? "real" : "widening";
-    shown[*variants[i].parent][key] = shown[i];
+    if (variants[i].real) shown[i]["real"] = shown[*variants[i].real];
+    if (variants[i].widening) shown[i]["widening"] = shown[*variants[i].widening];
   }
   for (size_t i = 0; i < variants.size(); ++i) {
     if (variants[i].kind == Kind::control) result["control"] = shown[i];

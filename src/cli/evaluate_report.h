@@ -16,8 +16,10 @@ struct EvaluationSettings {
   int threads;
   std::string flash_attention;  // on, off or auto, as it was asked for
   bool repack;
-  std::string baseline = {};     // what variants are compared with; "" when nothing is compared
-  std::string clipping = {};     // what a baseline from a file leaves out; "" for one that is a model
+  // Of a comparison:
+  std::string baseline = {};   // what variants are compared with; "" when nothing is compared
+  std::string selection = {};  // which tensors recipes of the command line round; "" for recipes from files
+  std::string clipping = {};   // what a baseline from a file leaves out; "" for one that is a model
   std::optional<uint64_t> seed = {};  // of stochastic rounding; nothing when no format draws
 };
 
@@ -49,8 +51,10 @@ struct EvaluatedVariant {
   int training_context;                   // 0 when the model does not say
   const PlannedRecipe* recipe = nullptr;  // of recipes and controls
   std::optional<PatchReport> patch = {};  // what carrying it out did
-  std::optional<size_t> parent = {};      // of Kind::real and widening: the variant beside which it stands
-  std::string baseline_name = {};         // where it is not the settings'
+  // Results that stand beside this one: really quantized, and only stored as this one is.
+  std::optional<size_t> real = {};
+  std::optional<size_t> widening = {};
+  std::string baseline_name = {};  // where it is not the settings'
   std::vector<EvaluatedText> texts = {};
   std::optional<std::string> failure = {};  // why it could not be measured to the end
 };

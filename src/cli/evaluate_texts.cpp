@@ -48,12 +48,11 @@ void add_text_options(CLI::App& app, TextOptions& options) {
 }
 
 std::vector<PromptRun> read_prompts(const TextOptions& options) {
-  if (options.chat && options.prompts.empty())
-    throw UsageError("--chat says how --prompts are read: give that as well");
-  if (options.prompts.empty()) return {};
+  if (options.prompts.empty()) {
+    if (options.chat) throw UsageError("--chat says how --prompts are read: give that as well");
+    return {};
+  }
   return options.reads_file() ? load_prompts(options.prompts) : default_prompts();
-};
-  return options.prompts == kDefaultPrompts ? default_prompts() : load_prompts(options.prompts);
 }
 
 TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -25,6 +26,7 @@ namespace {
 extern "C" void on_bus_error(int) {
   static constexpr char kText[] = "fakequant: a file became shorter, or its disk failed, while it was read\n";
   remove_pending_files();
+  clear_line();
   [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kText, sizeof(kText) - 1);
   _exit(kFailed);
 }
@@ -33,6 +35,7 @@ extern "C" void on_bus_error(int) {
 // they had not been caught.
 extern "C" void on_stop(int signal_number) {
   remove_pending_files();
+  clear_line();
   signal(signal_number, SIG_DFL);
   raise(signal_number);
 }
@@ -73,18 +76,53 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("N")
       ->check(CLI::Range(0, most_threads()));
   app.add_flag("-q,--quiet", common.quiet, "Print errors only");
-  app.add_flag(
-      "-v,--verbose", common.verbose,
-      "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors that are equal "
-      "(compare), the estimate after each chunk (evaluate)");
+  app.add_flag("-v,--verbose", common.verbose,
+               "Print more: metadata and every grid (inspect), the plan with its rules (quantize), tensors "
+               "that are equal "
+               "(compare), the estimate after each chunk (evaluate)");
 }
 
+// The ways to write an option of `app` in more than one letter.
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
+  for (const ShortSpelling& row : short_spellings()) {
+    if (std::find(names.begin(), names.end(), row.option) != names.end()) names.emplace_back(row.spelling);
+  }
   return names;
+}
+
+// What of a word names an option: "-ngl" of "-ngl=3".
+std::string option_of(const std::string& word) {
+  return split(word, '=')[0];
+}
+
+// "; did you mean -ngl?" for a word of the command line that is no option of `app`, or "". One letter after one dash
+// is as near to any other.
+std::string option_hint(const CLI::App& app, const std::string& word) {
+  std::string option = option_of(word);
+  std::vector<std::string> names = option_names(app);
+  bool known = std::find(names.begin(), names.end(), option) != names.end();
+  return option.size() > 2 && option.starts_with("-") && !known ? did_you_mean(option, names) : "";
+}
+
+// Refuses "-fla", which CLI11 reads as "-f la" and which is more likely -fa: letters after one dash that are nearly,
+// and not quite, an option of several letters.
+void refuse_near_spellings(const CLI::App& app, const std::vector<std::string>& words) {
+  std::vector<std::string> names = option_names(app);
+  for (const std::string& word : words) {
+    if (word == "--") return;
+    std::string option = option_of(word);
+    bool letters = option.size() > 2 && option[0] == '-' &&
+                   std::all_of(option.begin() + 1, option.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+    for (const ShortSpelling& row : short_spellings()) {
+      bool here = std::find(names.begin(), names.end(), row.spelling) != names.end();
+      if (letters && here && edit_distance(option, row.spelling) == 1)
+        throw UsageError("found {}, which is no option{}", option, option_hint(app, word));
+    }
+  }
 }
 
 // Prints what is wrong with the command line and returns the exit code. CLI11 names the word; we add what may
@@ -101,12 +139,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
     write_message(
         fmt::format("fakequant: '{}' is no command{}", printable(argv[1]), did_you_mean(argv[1], names)));
   } else {
-    for (int i = 1; i < argc && unknown; ++i) {
-      std::string word = split(argv[i], '=')[0];
-      std::vector<std::string> names = option_names(*current);
-      bool known = std::find(names.begin(), names.end(), word) != names.end();
-      if (word.size() > 2 && word.starts_with("--") && !known) hint = did_you_mean(word, names);
-    }
+    for (int i = 1; i < argc && unknown && hint.empty(); ++i) hint = option_hint(*current, argv[i]);
     std::string text = error.what();
     while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
     write_message("fakequant: " + printable(text) + hint);
@@ -150,6 +183,9 @@ int run(std::vector<std::string> words) {
     std::function<int()> body = command.add(*sub, common);
     add_common_options(*sub, common);
     sub->callback([&chosen, body] { chosen = body; });
+  }
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (argc > 1 && command->get_name() == words[1]) refuse_near_spellings(*command, words);
   }
   try {
     app.parse(argc, argv);

@@ -27,13 +27,6 @@ void add_seed_option(CLI::App& app, std::optional<uint64_t>& seed) {
       ->type_name("N");
 }
 
-std::string selection_text(const SelectionOptions& selection) {
-  std::vector<std::string> parts;
-  if (!selection.tensors.empty()) parts.push_back(selection.tensors);
-  if (!selection.layers.empty()) parts.push_back("layers " + selection.layers);
-  return printable(join(parts, ", "));
-}
-
 }  // namespace
 
 void add_recipe_options(CLI::App& app, RecipeOptions& options, const std::string& format_help,
@@ -78,8 +71,7 @@ std::vector<NamedRules> named_rules(const RecipeOptions& options, const Model& m
     throw UsageError("which format? Give --format, for example bf16:rtz; `fakequant formats` lists them");
   for (const std::string& text : split(options.format, ',')) {
     Format format = parse_format(text);
-    std::string name = fmt::format("{} ({})", format.name, selection_text(options.selection));
-    result.push_back({std::move(name),
+    result.push_back({format.name,
                       {{std::string(kCommandLineRule), tensor_selection(options.selection),
                         layer_selection(options.selection), std::move(format), std::nullopt}}});
   }

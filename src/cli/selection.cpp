@@ -8,6 +8,13 @@
 
 namespace fakequant::cli {
 
+std::string SelectionOptions::text() const {
+  std::vector<std::string> parts;
+  if (!tensors.empty()) parts.push_back(printable(tensors));
+  if (!layers.empty()) parts.push_back("layers " + printable(layers));
+  return join(parts, ", ");
+}
+
 void add_selection_options(CLI::App& app, SelectionOptions& options) {
   app.add_option("--tensors", options.tensors,
                  "Tensors by role (ffn_norm, norm, ffn, attn, embedding, output, experts, matrices, all, "

@@ -14,6 +14,7 @@ struct SelectionOptions {
   std::string layers;
 
   bool given() const { return !tensors.empty() || !layers.empty(); }
+  std::string text() const;  // for people: "ffn, layers 0-2"; "" for none
 };
 
 void add_selection_options(CLI::App& app, SelectionOptions& options);

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/guard.h"
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
 
@@ -53,6 +54,7 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
   params.n_seq_max = static_cast<uint32_t>(group_size_);
   set_decode_options(params, options);
   LlamaLog log;
+  CrashGuard guard(model.path(), "preparing to run it");
   parts_->context.reset(llama_init_from_model(model.get(), params));
   llama_context* context = parts_->context.get();
   if (context == nullptr)
@@ -83,6 +85,7 @@ void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_co
   }
   batch.n_tokens = count;
   LlamaLog log;
+  CrashGuard guard(model_.path(), "running it");
   int result = llama_decode(parts_->context.get(), batch);
   if (result != 0)
     throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));

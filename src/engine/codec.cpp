@@ -36,6 +36,8 @@ bool aligned_for_ggml(const std::byte* data) {
 void decode_by_ggml(TensorType type, std::span<const std::byte> bytes, std::span<float> values) {
   auto count = static_cast<int64_t>(values.size());
   if (type == TensorType::F16) {
+    // Fills the table that it takes the last values of a run from, where they are fewer than four; all are 0 before.
+    [[maybe_unused]] static const bool ready = (ggml_cpu_init(), true);
     ggml_cpu_fp16_to_fp32(reinterpret_cast<const ggml_fp16_t*>(bytes.data()), values.data(), count);
   } else if (type == TensorType::BF16) {
     ggml_cpu_bf16_to_fp32(reinterpret_cast<const ggml_bf16_t*>(bytes.data()), values.data(), count);

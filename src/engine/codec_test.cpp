@@ -174,6 +174,21 @@ TEST(Encode, FiniteExtremesAreStoredOrRefused) {
   EXPECT_THROW(round_trip(TensorType::IQ3_S, 256, normal_values(256, 6), heavy), Error);
 }
 
+TEST(Decode, ReadsEveryValueOfRunsOfAnyLength) {
+  constexpr uint16_t kThreeF16 = 0x4200;
+  constexpr uint16_t kThreeBf16 = 0x4040;
+  for (size_t count = 1; count <= 40; ++count) {
+    std::vector<float> wanted(count, 3.0f);
+    std::vector<float> values(count);
+    std::vector<uint16_t> codes(count, kThreeF16);
+    decode(TensorType::F16, std::as_bytes(std::span(codes)), values);
+    EXPECT_EQ(values, wanted);
+    codes.assign(count, kThreeBf16);
+    decode(TensorType::BF16, std::as_bytes(std::span(codes)), values);
+    EXPECT_EQ(values, wanted);
+  }
+}
+
 TEST(Decode, ReadsEveryF16AndBf16CodeExactly) {
   std::vector<uint16_t> codes(65536);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint16_t>(i);

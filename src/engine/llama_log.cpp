@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 #include <llama.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
 #include <vector>
 
-#include "base/message.h"
 #include "base/text.h"
+#include "engine/guard.h"
 
 namespace fakequant {
 
@@ -57,9 +56,14 @@ std::string_view without_function(std::string_view line) {
   return is_name ? trim(line.substr(colon + 2)) : line;
 }
 
+// "/home/of/a/builder/src/llama-model.cpp:1260: GGML_ASSERT(...) failed" without the folders.
+std::string_view without_folders(std::string_view message) {
+  size_t slash = message.substr(0, message.find(':')).rfind('/');
+  return slash == message.npos ? message : message.substr(slash + 1);
+}
+
 [[noreturn]] void on_abort(const char* message) {
-  write_message(fmt::format("fakequant: llama.cpp gave up: {}", printable(trim(message))));
-  _exit(1);
+  end_as_crash(printable(without_folders(trim(message))).c_str());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -40,6 +41,7 @@ LoadedModel LoadedModel::load_with(const Source& source, const std::string& path
   result.path_ = path;
   result.repacked_ = options.repack;
   LlamaLog log;
+  CrashGuard guard(path, "loading it");
   result.model_.reset(source(params));
   if (result.model_ == nullptr) throw Error("{}", llama_failure(path, "llama.cpp refuses this model", log));
   return result;
@@ -102,6 +104,7 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords w
     throw Error("found a text of {}, wanted at most {}", format_bytes(text.size()), format_bytes(kMost));
   auto length = static_cast<int32_t>(text.size());
   std::vector<int32_t> tokens(text.size() + 2);
+  CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
     return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,

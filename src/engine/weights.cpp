@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "engine/guard.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -57,6 +58,7 @@ ModelWeights::ModelWeights(const LoadedModel& model) {
   params.cb_eval = collect_weights;
   params.cb_eval_user_data = &tensors_;
   LlamaLog log;
+  CrashGuard guard(model.path(), "running two tokens through it");
   std::unique_ptr<llama_context, FreeContext> context(llama_init_from_model(model.get(), params));
   if (context == nullptr)
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model", log));

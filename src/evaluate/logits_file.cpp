@@ -96,7 +96,7 @@ void LogitsFile::read_tokens() {
   tokens_.resize(chunk_count_ * static_cast<size_t>(context_));
   file_.read(kHeaderBytes, std::as_writable_bytes(std::span(tokens_)));
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    if (tokens_[i] >= 0 && static_cast<size_t>(tokens_[i]) < vocabulary_size_) continue;
+    if (static_cast<size_t>(tokens_[i]) < vocabulary_size_) continue;  // a negative one is a huge one
     throw Error("{}: found {} as token {}, wanted one of a vocabulary of {}", printable(path()), tokens_[i],
                 i, format_count(vocabulary_size_));
   }

@@ -125,6 +125,7 @@ TEST_F(LogitsFiles, EveryTruncatedPrefixIsRefused) {
   std::string bytes = small_file();
   for (size_t length = 0; length < bytes.size(); ++length) expect_refused(bytes.substr(0, length), "found");
   expect_refused(bytes + '\0', fmt::format("found {} bytes", bytes.size() + 1));
+  expect_refused(bytes + bytes.substr(bytes.size() - 32), "found 156 bytes, wanted 124");  // a chunk too many
   EXPECT_EQ(refusal(bytes), "");
 }
 

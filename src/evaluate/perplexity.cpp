@@ -80,7 +80,7 @@ std::string not_finite(const std::string& model, const ChunkDecoder& decoder, si
                        size_t label_index, double measure) {
   return fmt::format(
       "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
-      "the model computes NaN or Inf (see `fakequant inspect` for its weights)",
+      "the model computes NaN or Inf",
       printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + label_index,
       std::isnan(measure) ? "NaN" : "Inf");
 }
@@ -88,7 +88,8 @@ std::string not_finite(const std::string& model, const ChunkDecoder& decoder, si
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats) {
   for (size_t i = 0; i < nats.size(); ++i) {
-    if (!std::isfinite(nats[i])) throw Error("{}", not_finite(model, decoder, chunk_index, i, nats[i]));
+    if (!std::isfinite(nats[i]))
+      throw NonFiniteError("{}", not_finite(model, decoder, chunk_index, i, nats[i]));
   }
 }
 

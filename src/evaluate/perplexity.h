@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "engine/non_finite.h"
 #include "evaluate/chunk_pass.h"
 #include "evaluate/jackknife.h"
 #include "evaluate/log_likelihood.h"
@@ -51,7 +53,7 @@ class PerplexitySum {
 std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                        size_t label_index, double measure);
 
-// Throws Error of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
+// Throws NonFiniteError of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
                   std::span<const double> nats);
 
@@ -60,7 +62,7 @@ void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t 
 //   decoders  as for decode_chunks
 //   tokens    of the whole text
 //   progress  is called with the sum over all chunks before the first unfinished one whenever that grows
-//   throws    Error that names chunk and position where the model gives no finite probability
+//   throws    NonFiniteError that names chunk and position where the model gives no finite probability
 //
 // Does not depend on the number of threads and decoders. Batch sizes change last digits, as for llama-perplexity: see
 // ChunkDecoder.

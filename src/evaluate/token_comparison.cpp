@@ -134,6 +134,26 @@ size_t first_index_of(std::span<const float> values, float wanted) {
   return 0;
 }
 
+double entropy_of(double sum, double sum_of_logs) {
+  return std::log(sum) - sum_of_logs / sum;
+}
+
+// Of logits: both are normalized by the same exponentials that weigh them, so that nothing is left of equal ones.
+void compare_distributions(const Sums& sums, TokenComparison& result) {
+  result.kld = sums.baseline_differs / sums.baseline + std::log(sums.model / sums.baseline);
+  if (result.kld < 0) result.kld = 0;  // rounding: what is left of an exact 0
+  result.confidence = 1 / sums.baseline;
+  result.entropy_baseline = entropy_of(sums.baseline, sums.baseline_logs);
+}
+
+// Of log-probabilities that are used as they are, whatever they sum to; `largest` is the largest one.
+void compare_stored(const Sums& sums, double largest, TokenComparison& result) {
+  double scale = std::exp(largest);
+  result.kld = scale * (sums.baseline_differs + sums.baseline * (std::log(sums.model) + largest));
+  result.confidence = scale;
+  result.entropy_baseline = -scale * (sums.baseline_logs + sums.baseline * largest);
+}
+
 }  // namespace
 
 TokenComparison compare_token(const BaselineRow& baseline, std::span<const float> logits, int32_t label) {
@@ -156,18 +176,13 @@ TokenComparison compare_token(const BaselineRow& baseline, std::span<const float
   sum_rows(
       {logits.data(), values.data(), logits.size(), normalizer.largest, largest, baseline.floor + offset},
       sums);
-  // Probabilities of the baseline are f x scale. Logits are normalized by the same exponentials that weigh them.
-  bool whole = baseline.floor == -kInfinity;
-  double log_scale = whole ? -std::log(sums.baseline) : largest - offset;
-  double scale = whole ? 1 / sums.baseline : std::exp(log_scale);
-  double weight = whole ? 1 : scale * sums.baseline;
-  double log_ratio = whole ? std::log(sums.model / sums.baseline) : std::log(sums.model) + log_scale;
-  result.kld = scale * sums.baseline_differs + weight * log_ratio;
-  if (whole && result.kld < 0) result.kld = 0;  // rounding: what is left of an exact 0
-  result.confidence = scale;
-  result.margin = scale - scale * std::exp(static_cast<double>(second) - largest);
-  result.entropy = std::log(sums.model) - sums.model_logs / sums.model;
-  result.entropy_baseline = -scale * sums.baseline_logs - weight * log_scale;
+  result.entropy = entropy_of(sums.model, sums.model_logs);
+  if (baseline.floor == -kInfinity) {
+    compare_distributions(sums, result);
+  } else {
+    compare_stored(sums, largest - offset, result);
+  }
+  result.margin = result.confidence - result.confidence * std::exp(static_cast<double>(second) - largest);
   return result;
 }
 

@@ -40,8 +40,10 @@ struct TokenComparison {
 //   shapes    as many logits as values (checked), at least one; `label` is the index of the token that came (checked)
 //   nats      the same bits as negative_log_likelihood() of the same logits, for model and baseline
 //   rounding  kld, confidence, margin and entropies: exponentials and sums in F64, relative to each row's own sum, so that the error of
-//             a kld is about 1e-15 and not one of F32's; the same bits at every SIMD level. Equal logits give exactly 0 in kld and p_diff.
-//   range     kld is never below 0 for logits; a file's rows do not sum to 1, and then it may be. A probability below 1e-300 is 0.
+//             a kld is about 1e-15 and not one of F32's; the same bits at every SIMD level. Equal logits give exactly 0 in kld and p_diff,
+//             and equal entropies.
+//   range     kld is never below 0 for logits; a file's rows do not sum to 1, and then it may be. A probability below
+//             exp(-700) times the row's largest is 0.
 //   Inf       a logit of -Inf is a probability of 0 and adds nothing to the baseline's sums; kld is +Inf when only the model has it
 //   NaN       nats, nats_baseline and kld are NaN as the logits are: ask is_finite()
 //

@@ -73,6 +73,13 @@ TEST(CompareToken, AgainstUniformTheDivergenceIsWhatEntropyLacks) {
   EXPECT_EQ(found.entropy, 0);
 }
 
+TEST(CompareToken, ProbabilitiesCountDownToExpOfMinus700) {
+  // Beside a token that has all but nothing, entropy is p ln p of the other one.
+  TokenComparison found = compare({0, -699.5F}, {0, -700.5F});
+  EXPECT_NEAR(found.entropy_baseline, 699.5 * std::exp(-699.5), 699.5 * std::exp(-699.5) * 1e-12);
+  EXPECT_EQ(found.entropy, 0);
+}
+
 TEST(CompareToken, WhatIsImpossibleForTheBaselineAddsNothing) {
   TokenComparison plain = compare({1, 2, 3}, {3, 2, 1});
   TokenComparison both = compare({-kInf, 1, 2, -kInf, 3}, {-kInf, 3, 2, -kInf, 1}, 1);
@@ -216,9 +223,10 @@ TEST(CompareToken, TinyDivergencesAreRight) {
 TEST(CompareToken, IsNeverNegative) {
   std::mt19937 source(4);
   for (int i = 0; i < 200; ++i) {
-    Row baseline = random_row(100, 3, source);
+    // Logits that differ in their last bit: klds of about 1e-20 and sums with errors of 1e-16.
+    Row baseline = random_row(100, 0.01F, source);
     Row logits = baseline;
-    for (float& logit : logits) logit += 0.25F;  // the same distribution but for rounding
+    for (float& logit : logits) logit = std::nextafter(logit, logit > 0 ? kInf : -kInf);
     EXPECT_GE(compare(baseline, logits).kld, 0);
   }
 }

@@ -1,8 +1,10 @@
 """`fakequant evaluate`: what it prints and refuses. Its numbers are held against llama-perplexity in tests/reference."""
 
 import json
+import re
+import struct
 
-from support import DATA, DEMO, ProgramTest, floats, gguf_py, main, run, small_model
+from support import DATA, DEMO, FAILED, ProgramTest, floats, gguf_py, main, run, small_model
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 FAST = ("-c", "64", "-t", "1")
@@ -110,8 +112,31 @@ class Refusals(ProgramTest):
         norm, = (t for t in gguf_py().GGUFReader(DEMO).tensors if t.name == "output_norm.weight")
         data = bytearray(DEMO.read_bytes())
         data[norm.data_offset:norm.data_offset + 4] = floats([float("nan")])
-        self.assert_refused("evaluate", self.write("nan.gguf", bytes(data)), "-f", TEXT, *FAST, "--chunks", "2",
-                            says=("nan.gguf: chunk 1, position 32: found NaN", "fakequant inspect"))
+        path = self.write("nan.gguf", bytes(data))
+        tensor = "'output_norm.weight' (1 NaN, at index 0)"
+        result = self.run_ok("evaluate", path, "-f", TEXT, *FAST, "--chunks", "2", code=FAILED)
+        warning, error = result.stderr.splitlines()
+        self.assertRegex(warning, f"^warning: .*nan.gguf: found NaN or Inf among the weights: {re.escape(tensor)}$")
+        self.assertRegex(error, "^fakequant: .*nan.gguf: chunk 1, position 32: found NaN .*; weights that are not finite: .*nan.gguf: "
+                                + re.escape(tensor) + "$")
+        self.assert_refused("evaluate", path, "-f", TEXT, *FAST, "--chunks", "2", "-q", says=tensor)
+
+    def test_a_model_that_computes_nan_from_finite_weights(self):
+        norm, = (t for t in gguf_py().GGUFReader(DEMO).tensors if t.name == "output_norm.weight")
+        data = bytearray(DEMO.read_bytes())
+        data[norm.data_offset:norm.data_offset + norm.n_bytes] = floats([3e38] * norm.n_elements)
+        self.assert_refused("evaluate", self.write("large.gguf", bytes(data)), "-f", TEXT, *FAST, "--chunks", "2",
+                            says=("large.gguf: chunk 1", "all weights in the file are finite"))
+
+    def test_an_infinite_weight_that_matters_to_no_token(self):
+        bias = self.write("inf.gguf", DEMO.read_bytes())
+        embedding, = (t for t in gguf_py().GGUFReader(bias).tensors if t.name == "token_embd.weight")
+        with open(bias, "r+b") as file:
+            file.seek(int(embedding.data_offset) + int(embedding.n_bytes) - 2)
+            file.write(struct.pack("<H", 0x7C00))  # the last token of the vocabulary, which the text does not have
+        result = self.run_ok("evaluate", bias, "-f", TEXT, *FAST, "--chunks", "1")
+        self.assertIn("warning: ", result.stderr)
+        self.assertIn(f"'token_embd.weight' (1 Inf, at index {embedding.n_elements - 1})", result.stderr)
 
     def test_memory_is_checked_before_loading(self):
         self.assert_refused("evaluate", "demo", "-f", TEXT, "-c", "16384", "-b", str(16384 * 250), "-ctk", "f32",

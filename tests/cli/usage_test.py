@@ -80,6 +80,19 @@ class WrongUsage(ProgramTest):
                 self.assertIn("did you mean", text)
         self.assert_only()
 
+    def test_options_of_several_letters_after_one_dash(self):
+        text = self.write("text.txt", b"a text\n" * 1000)
+        for word, meant in (("-ngk", "-ngl"), ("-ng", "-ngl"), ("-gnl", "-ngl"), ("-nglx=3", "-ngl"), ("-fla", "-fa"), ("-fs", "-fa"),
+                            ("-ctx", "-ctk, -ctv or --ctx-size"), ("-ctkk", "-ctk"), ("-ctz=f16", "-ctk or -ctv"), ("--ctxsize", "--ctx-size"),
+                            ("--n-gpu-layer", "--n-gpu-layers"), ("--chunk", "--chunks")):
+            with self.subTest(word):
+                said = self.assert_usage("evaluate", "demo", "-f", text, "-c", "64", "--chunks", "1", word, "3", says=word.split("=")[0])
+                self.assertIn(f"did you mean {meant}", said)
+        # Values and flags may still stand without a space, and what comes after -- is no option.
+        self.run_ok("evaluate", "demo", f"-f{text}", "-c64", "--chunks=1", "-ngl=0", "-qv")
+        self.assert_refused("evaluate", "-f", text, "--", "-ngk", says="-ngk: cannot be opened")
+        self.assertNotIn("did you mean", self.assert_usage("inspect", "demo", "-ngk", says="-ngk"))  # which has no -ngl
+
     def test_near_roles_of_this_model(self):
         text = self.assert_refused("inspect", "demo", "--tensors", "ffn_nrom", says="did you mean ffn_norm")
         self.assertIn("'ffn_nrom'", text)

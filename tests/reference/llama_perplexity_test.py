@@ -11,14 +11,15 @@ TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"
 # More threads than free processors spin in ggml's barriers; two show that their number does not matter.
 DEFAULT_THREADS = "1"
-
-
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 FINAL = re.compile(r"Final estimate: PPL = (\S+) \+/- (\d+\.\d{5})")
 
 
 def llama_perplexity(model, text, *options):
-    """(running values, estimate, +/-) as printed."""
-    output, messages = llama_whole("llama-perplexity", "-m", model, "-f", text, "--no-repack", "--no-warmup", *options,
+    """(running values, estimate, +/-) as printed, with our options: repacking is off unless they have --repack."""
+    repacking = [] if "--repack" in options else ["--no-repack"]
+    options = [option for option in options if option != "--repack"]
+    output, messages = llama_whole("llama-perplexity", "-m", model, "-f", text, "--no-warmup", *repacking, *options,
                                    complete=lambda out, err: FINAL.search(out + err) and out.rstrip(" ").endswith("\n"))
     final = FINAL.search(output + messages)
     running = re.findall(r"\[(\d+)\](\d+\.\d{4}),", output)
@@ -56,9 +57,20 @@ class LlamaPerplexity(ProgramTest):
     def test_flash_attention_and_caches(self):
         found = set()
         for options in (("-fa", "on"), ("-fa", "off"), ("-fa", "on", "-ctk", "q8_0", "-ctv", "q4_0"), ("-ctk", "bf16", "-ctv", "f32"),
-                        ("-ngl", "0")):
+                        ("-ngl", "0"), ("-ngl", "1"), ("-ngl", "99")):
             found.add(self.check(DEMO, "-c", 128, "--chunks", 4, *options)[1])
         self.assertGreater(len(found), 2)  # the options reach llama.cpp
+
+    def test_repacked_weights(self):
+        differ = 0
+        for kind in ("Q4_0", "Q4_K_M", "Q8_0"):
+            path = self.path(f"{kind}.gguf")
+            llama("llama-quantize", DEMO, path, kind, "2")
+            repacked = self.check(path, "-c", 256, "--chunks", 3, "--repack")
+            differ += repacked != self.check(path, "-c", 256, "--chunks", 3)
+        # Where the processor has instructions for some layout; Q8_0 comes out alike.
+        if {"avx2", "asimd"} & set(CPUINFO.read_text(encoding="utf-8").split() if CPUINFO.exists() else ()):
+            self.assertGreaterEqual(differ, 1)
 
     def test_storage_types(self):
         wide = self.path("f32.gguf")
