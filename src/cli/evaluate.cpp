@@ -56,8 +56,6 @@ int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWe
 
 // Options that mean nothing to models that stand alone are refused rather than passed over.
 void check_options(const EvaluateOptions& options) {
-  if (options.texts.empty() && !options.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
   if (options.compares()) return;
   const std::pair<const char*, bool> of_comparisons[] = {
       {"--real", options.real},
@@ -76,13 +74,11 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
   check_options(options);
-  std::vector<PromptRun> prompts = read_prompts(options.text);
-  SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
   FiniteWeights weights;
   for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
   try {
-    for (const JobSession& session : job.sessions) measure_session(session, work, common, job);
+    for (const JobSession& session : job.sessions) measure_session(session, options, common, job);
   } catch (const NonFiniteError& error) {
     weights.explain(error);
   }
@@ -99,13 +95,16 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   if (common.prints_text()) {
     if (options.compares()) {
       print_comparison(job.results, settings, common.verbose);
-      for (const TextMeasurements& made : job.made) print_measurements(made);
-    } else {
-      if (!options.texts.empty()) print_evaluation(job.results, settings, common.verbose);
-      for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
+    } else if (!options.texts.empty()) {
+      print_evaluation(job.results, settings, common.verbose);
     }
+    for (const TextMeasurements& measured : job.made) print_measurements(measured);
   }
-  write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
+  write_json(common, [&] {
+    Json json = evaluation_json(job.results, settings, {options.per_chunk});
+    add_measurements(json, job.made);
+    return json;
+  });
   return report_failures(job.results, weights);
 }
 

@@ -32,6 +32,9 @@ ModelSource InputFile::source(const ModelOptions& options) const {
 }
 
 EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& common) : options_(options) {
+  if (options_.texts.empty() && !options_.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
+  prompts_ = read_prompts(options_.text);
   for (const std::string& path : options_.texts) contents_.push_back(read_text(path));
   if (!options_.recipe.importance.empty()) importance_ = ImportanceMatrix::load(options_.recipe.importance);
   open_files(common);
@@ -63,6 +66,7 @@ void EvaluateInputs::open_files(const CommonOptions& common) {
   }
   inputs.insert(inputs.end(), options_.recipe.recipes.begin(), options_.recipe.recipes.end());
   if (!options_.recipe.importance.empty()) inputs.push_back(options_.recipe.importance);
+  if (options_.text.reads_file()) inputs.push_back(options_.text.prompts);
   check_json_target(common, inputs);
   for (InputFile& file : files_) {
     file.planned.emplace(

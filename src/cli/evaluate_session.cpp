@@ -107,44 +107,40 @@ void measure_together(const JobSession& planned, const Session& session, const T
   }
 }
 
-// What --prompts and --speed ask for, of all variants of a session.
-TextMeasurements measure_texts(const JobSession& planned, const Session& session, const SessionWork& work,
-                               const CommonOptions& common) {
+// What --prompts and --speed ask for: of a session that has a baseline all variants together, else each by itself.
+void make_texts(const JobSession& planned, const Session& session, const EvaluateOptions& options,
+                const CommonOptions& common, EvaluateJob& job) {
   std::vector<SpeedSubject> subjects;
-  for (size_t i = 0; i < planned.part.plan.variants.size(); ++i) {
+  for (size_t i = 0; i < session.variants().size(); ++i) {
     const PlannedVariant& variant = planned.part.plan.variants[i];
-    SpeedSubject subject{session.variants()[i], {}};
     const ModelSource& source = planned.part.plan.sources[variant.source];
+    SpeedSubject& subject = subjects.emplace_back(SpeedSubject{session.variants()[i], {}});
     if (variant.recipe == nullptr && source.is_file)
       subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
-    subjects.push_back(std::move(subject));
   }
-  return measure_texts(subjects, work.prompts, work.text, planned.options.decode, common);
+  bool together = planned.part.plan.keeps_logits;
+  for (size_t i = 0; i < subjects.size(); i += together ? subjects.size() : 1) {
+    std::span<const SpeedSubject> group = std::span(subjects).subspan(i, together ? subjects.size() : 1);
+    job.made.push_back(measure_texts(group, job.inputs().prompts(), options.text, options.decode, common));
+  }
 }
 
 }  // namespace
 
-void measure_session(const JobSession& planned, const SessionWork& work, const CommonOptions& common,
+void measure_session(const JobSession& planned, const EvaluateOptions& options, const CommonOptions& common,
                      EvaluateJob& job) {
   Session session(planned.part, planned.options, common.progress());
   for (size_t i = 0; i < planned.results.size(); ++i) {
     if (planned.results[i] != kNoResult) job.results[planned.results[i]].patch = session.reports()[i];
   }
   for (const TokenizedText& text : planned.texts) {
-    if (work.compares) {
+    if (options.compares()) {
       measure_together(planned, session, text, common, job);
     } else {
       job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
     }
   }
-  if (work.text.asked()) {
-    TextMeasurements made = measure_texts(planned, session, work, common);
-    if (work.compares) {
-      job.made.push_back(std::move(made));
-    } else {
-      job.results[planned.results.front()].made = std::move(made);
-    }
-  }
+  if (options.text.asked()) make_texts(planned, session, options, common, job);
   session.check_restored();
 }
 

@@ -57,6 +57,7 @@ void print_texts(const GenerationResult& result, size_t width) {
     fmt::print("  {}: {}\n{}", printable(result.baseline_name), end_text(own),
                text_block(own.text, width, kIndent));
     for (const VariantTexts& variant : result.variants) {
+      if (variant.failure) continue;
       const TextComparison& comparison = variant.texts[i];
       fmt::print("{}", text_block(fmt::format("{}: {}; {}", printable(variant.name),
                                               end_text(comparison.generated), comparison_text(comparison)),
@@ -168,8 +169,9 @@ Json run_json(const GenerationResult& result, size_t index) {
   row[result.variants.empty() ? "model" : "baseline"] = own;
   if (result.variants.empty()) return row;
   row["variants"] = Json::array();
-  for (const VariantTexts& variant : result.variants)
-    row["variants"].push_back(comparison_json(variant.name, variant.texts[index]));
+  for (const VariantTexts& variant : result.variants) {
+    if (!variant.failure) row["variants"].push_back(comparison_json(variant.name, variant.texts[index]));
+  }
   return row;
 }
 
@@ -179,7 +181,13 @@ void print_generation(const GenerationResult& result) {
   size_t width = terminal_columns();
   print_texts(result, width);
   if (result.variants.empty()) return;
-  for (const VariantTexts& variant : result.variants) print_variant(result, variant);
+  for (const VariantTexts& variant : result.variants) {
+    if (variant.failure) {
+      fmt::print("{}: given up. {}.\n\n", printable(variant.name), *variant.failure);
+    } else {
+      print_variant(result, variant);
+    }
+  }
   fmt::print(
       "{}\n",
       wrapped(
@@ -199,6 +207,10 @@ Json generation_json(const GenerationResult& result) {
   if (result.variants.empty()) return json;
   json["totals"] = Json::array();
   for (const VariantTexts& variant : result.variants) {
+    if (variant.failure) {
+      json["totals"].push_back({{"name", variant.name}, {"failure", *variant.failure}});
+      continue;
+    }
     Totals totals = totals_of(variant);
     json["totals"].push_back({{"name", variant.name},
                               {"texts", variant.texts.size()},

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "engine/non_finite.h"
 #include "engine/prompt.h"
 #include "engine/weights.h"
 
@@ -124,7 +125,7 @@ TEST(TextGenerator, NamesLogitsThatAreNotNumbers) {
   std::copy_n(reinterpret_cast<const std::byte*>(&nan), sizeof(nan), bytes.begin());
   weights.exchange("output_norm.weight", bytes);
   TextGenerator generator(model, options(64));
-  EXPECT_THROW(generator.read(std::vector<int32_t>{300}), Error);
+  EXPECT_THROW(generator.read(std::vector<int32_t>{300}), NonFiniteError);
 }
 
 TEST(TextGenerator, TellsItsMemory) {
