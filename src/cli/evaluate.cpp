@@ -180,10 +180,12 @@ void run_session(const JobSession& planned, const EvaluateOptions& options, cons
   session.check_restored();
 }
 
-int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWeights& weights) {
-  for (const EvaluatedVariant& result : results) {
+int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
+  for (const EvaluatedVariant& result : job.results) {
     if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
+  if (std::optional<std::string> failure = first_failure(job.made))
+    weights.explain(NonFiniteError("{}", *failure));
   return kDone;
 }
 
@@ -223,7 +225,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     add_measurements(json, job.made);
     return json;
   });
-  return report_failures(job.results, weights);
+  return report_failures(job, weights);
 }
 
 }  // namespace
@@ -311,6 +313,11 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
       "              chunks\n"
       "Every digit is llama-perplexity's with the same options and --no-repack. Running values: -v or "
       "--json.\n"
+      "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
+      "texts part, how\n"
+      "often their tokens agree, and under teacher forcing how often the baseline's next token is a "
+      "variant's first choice.\n"
+      "--speed times them in turn; \"no difference\" means that a 95 % interval of the ratio holds 1.\n"
       "Examples:\n"
       "  fakequant evaluate demo -f text.txt\n"
       "  fakequant evaluate model.gguf fake.gguf -f wiki.test.raw -c 512 --chunks 40 --json result.json");

@@ -50,6 +50,9 @@ TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std
 
 void print_measurements(const TextMeasurements& measured);
 
+// Why a variant's texts could not be made, of the first one; nothing where all could.
+std::optional<std::string> first_failure(std::span<const TextMeasurements> all);
+
 // Adds the keys `generation` and `speed` to `result`, of what was measured: lists, with an entry for each of what was
 // measured together.
 void add_measurements(Json& result, std::span<const TextMeasurements> all);
