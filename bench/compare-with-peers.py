@@ -4,7 +4,8 @@
 Whole processes in pairs, ours and the peer's in turn, after a warm-up of each. A row shows medians of both, the median of
 the ratios within pairs and their range, and the limit that we set ourselves. Nothing is asserted: a loaded machine must
 not fail a build. The rows named control compare a program with itself: what they are away from 1 is noise. Processor time
-tells more than wall time where other work takes a part of the processors.
+tells more than wall time where other work takes a part of the processors. The rows that evaluate compare times of the same
+tokens, so tokens/s of 0.98 of the peer's are a ratio of 1/0.98; nobody's threads spin while they wait.
 
 Usage: bench/compare-with-peers.py [--only NAME,NAME...] [--pairs N] [--threads N] [--folder FOLDER] [--list]
 """
@@ -31,6 +32,7 @@ class Usage:
     seconds: float
     processor_seconds: float  # of all threads, in the program and in the kernel
     peak_bytes: int  # resident, mapped file pages included; not below the few MB that this script itself has
+    output_bytes: int  # of the file that it left
 
 
 @dataclass
@@ -41,15 +43,19 @@ class Row:
     peer: list
     limit: float | None  # for the time of ours / peer
     memory_limit: float | None = None  # for the peak memory of ours / peer
+    on_disk: bool = False  # whether the files that they leave are shown
 
 
 @dataclass
 class Places:
     fakequant: Path
     llama_quantize: Path
+    llama_perplexity: Path
     gguf_py: Path
     f16: Path
     mixed: Path  # Q4_K_M
+    small_f16: Path  # to be evaluated
+    small_mixed: Path
     int4_copy: Path  # of f16; made when a row needs it
     output: Path
     pycache: Path
@@ -75,8 +81,9 @@ def run(command, places):
             log.seek(0)
             tail = log.read().decode(errors="replace")[-2000:]
             raise SystemExit(f"{SCRIPT}: {shlex.join(command)}: exit code {process.returncode}\n{tail}")
+    written = places.output.stat().st_size if places.output.exists() else 0
     places.output.unlink(missing_ok=True)
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, written)
 
 
 def rows(places):
@@ -123,6 +130,36 @@ def rows(places):
               read(places.f16, places.int4_copy), 3)
 
 
+    yield from evaluation_rows(places)
+
+
+def evaluation_rows(places):
+    """Perplexity of one model, and of a variant against a baseline, with 1 and 2 threads. Two groups of chunks, so that each of two
+    threads has one."""
+    text = ["-f", ROOT / "data" / "demo-wordnet-heldout.txt", "-c", "512", "-b", "1024", "--chunks", "4"]
+
+    def fakequant(model, threads, *arguments):
+        return list(map(str, [places.fakequant, "evaluate", model, *text, "-t", threads, *arguments]))
+
+    def llama_perplexity(model, threads, *arguments):
+        return list(map(str, [places.llama_perplexity, "-m", model, *text, "-t", threads, "--no-repack", "--no-warmup", "--poll", "0",
+                              *arguments]))
+
+    def two_passes(threads):
+        logits = ["--kl-divergence-base", places.output]
+        passes = [llama_perplexity(places.small_f16, threads, *logits),
+                  llama_perplexity(places.small_mixed, threads, *logits, "--kl-divergence")]
+        return ["sh", "-c", " && ".join(map(shlex.join, passes))]
+
+    for threads in sorted({1, min(2, places.threads)}):
+        for name, model in (("f16", places.small_f16), ("q4", places.small_mixed)):
+            yield Row(f"evaluate-{name}-t{threads}", f"evaluate, {name}, -t {threads} : llama-perplexity", fakequant(model, threads),
+                      llama_perplexity(model, threads), 1 / 0.98)
+        yield Row(f"baseline-t{threads}", f"q4 against f16, -t {threads} : its two passes",
+                  fakequant(places.small_mixed, threads, "--baseline", places.small_f16, "--control", "none"), two_passes(threads), 1,
+                  on_disk=True)
+
+
 HEADINGS = ("ours", "peer", "ratio", "min", "max", "limit")
 
 
@@ -132,7 +169,7 @@ def print_line(what, cells, verdict=""):
 
 def report(what, ours, peer, unit, limit=None):
     """One line of the table; `ours` and `peer` are measured pair by pair."""
-    ratios = [a / b for a, b in zip(ours, peer)]
+    ratios = [a / b if b > 0 else float("nan") for a, b in zip(ours, peer)]
     ratio = statistics.median(ratios)
     cells = [f"{statistics.median(side):.{3 if unit == 's' else 1}f} {unit}" for side in (ours, peer)]
     cells += [f"{number:.3f}" for number in (ratio, min(ratios), max(ratios))]
@@ -155,6 +192,8 @@ def measure(row, places, pairs):
     report("    processor time", *both(lambda usage: max(usage.processor_seconds, 1e-3)), "s")
     if row.memory_limit is not None:
         report("    peak memory", *both(lambda usage: usage.peak_bytes / 1e6), "MB", row.memory_limit)
+    if row.on_disk:
+        report("    bytes on disk", *both(lambda usage: usage.output_bytes / 1e6), "MB", 0)
 
 
 def cmake_cache_entry(build, key):
@@ -172,6 +211,7 @@ def main():
     parser.add_argument("--threads", type=int, default=processors, help="for fakequant and llama-quantize (default: all)")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder")
     parser.add_argument("--fakequant", type=Path, help="another fakequant to measure (default: the one in the build folder)")
+    parser.add_argument("--llama-perplexity", type=Path, help="another llama-perplexity (default: the one in the build folder)")
     parser.add_argument("--folder", type=Path, help="scratch folder, 10 GB (default: bench-data in the build folder)")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     options = parser.parse_args()
@@ -186,9 +226,12 @@ def main():
         places = Places(
             fakequant=options.fakequant or options.build / "fakequant",
             llama_quantize=llama_quantize,
+            llama_perplexity=options.llama_perplexity or options.build / "bin" / "llama-perplexity",
             gguf_py=Path(cmake_cache_entry(options.build, "llama.cpp_SOURCE_DIR")) / "gguf-py",
             f16=folder / "tinyllama-shape-f16.gguf",
             mixed=folder / "tinyllama-shape-q4_k_m.gguf",
+            small_f16=folder / "stories110m-shape-f16.gguf",
+            small_mixed=folder / "stories110m-shape-q4_k_m.gguf",
             int4_copy=Path(scratch) / "int4.gguf",
             output=Path(scratch) / "output.gguf",
             pycache=folder / "pycache",

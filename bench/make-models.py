@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the two models that the benchmarks read, in the shape of TinyLlama 1.1B: an F16 file of 2.2 GB and, made from it
-by llama-quantize, a Q4_K_M file of 640 MB. The weights are noise; no model is downloaded. Files that exist are kept.
+"""Writes the models that the benchmarks read: in the shape of TinyLlama 1.1B an F16 file of 2.2 GB and, made from it by
+llama-quantize, a Q4_K_M file of 640 MB; and the same of 270 and 90 MB in a shape small enough to be evaluated again and
+again. The weights are noise; no model is downloaded. Files that exist are kept.
 
 Usage: bench/make-models.py [FOLDER]        (default: build/bench-data)
 """
@@ -9,17 +10,28 @@ import argparse
 import os
 import struct
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 
-LAYERS = 22
-WIDTH = 2048
-FEED_FORWARD = 5632
-HEADS = 32
-KV_HEADS = 4
+
+@dataclass
+class Shape:
+    name: str
+    layers: int
+    width: int
+    feed_forward: int
+    heads: int
+    kv_heads: int
+
+
+SHAPES = {
+    "tinyllama": Shape("TinyLlama 1.1B", layers=22, width=2048, feed_forward=5632, heads=32, kv_heads=4),
+    "stories110m": Shape("stories110M", layers=12, width=768, feed_forward=2048, heads=12, kv_heads=12),
+}
 VOCABULARY = 32000
-KV_WIDTH = WIDTH // HEADS * KV_HEADS
+BYTES = 256  # of the vocabulary, so that any text can be read: behind the unknown token and two control tokens
 ALIGNMENT = 32
 WEIGHT_STD = 0.02
 
@@ -34,16 +46,16 @@ def text(value):
     return struct.pack("<Q", len(encoded)) + encoded
 
 
-def metadata():
+def metadata(shape):
     """What llama-quantize wants of a llama model, and a vocabulary of the usual size."""
     numbers = {
-        "llama.block_count": LAYERS,
+        "llama.block_count": shape.layers,
         "llama.context_length": 2048,
-        "llama.embedding_length": WIDTH,
-        "llama.feed_forward_length": FEED_FORWARD,
-        "llama.attention.head_count": HEADS,
-        "llama.attention.head_count_kv": KV_HEADS,
-        "llama.rope.dimension_count": WIDTH // HEADS,
+        "llama.embedding_length": shape.width,
+        "llama.feed_forward_length": shape.feed_forward,
+        "llama.attention.head_count": shape.heads,
+        "llama.attention.head_count_kv": shape.kv_heads,
+        "llama.rope.dimension_count": shape.width // shape.heads,
         "llama.vocab_size": VOCABULARY,
         "general.file_type": 1,
         "tokenizer.ggml.bos_token_id": 1,
@@ -52,7 +64,7 @@ def metadata():
     }
     texts = {
         "general.architecture": "llama",
-        "general.name": "noise in the shape of TinyLlama 1.1B",
+        "general.name": f"noise in the shape of {shape.name}",
         "tokenizer.ggml.model": "llama",
     }
     pairs = [text(key) + struct.pack("<I", STRING) + text(value) for key, value in texts.items()]
@@ -62,36 +74,39 @@ def metadata():
     def array(key, element_type, elements):
         pairs.append(text(key) + struct.pack("<IIQ", ARRAY, element_type, VOCABULARY) + elements)
 
-    array("tokenizer.ggml.tokens", STRING, b"".join(text(f"token{i}") for i in range(VOCABULARY)))
+    others = range(3 + BYTES, VOCABULARY)
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(BYTES)), *(f"token{i}" for i in others)]
+    array("tokenizer.ggml.tokens", STRING, b"".join(map(text, tokens)))
     array("tokenizer.ggml.scores", FLOAT32, struct.pack(f"<{VOCABULARY}f", *(-float(i) for i in range(VOCABULARY))))
-    kinds = [2, 3, 3] + [1] * (VOCABULARY - 3)  # unknown, two control tokens, then normal ones
+    kinds = [2, 3, 3] + [6] * BYTES + [1] * len(others)
     array("tokenizer.ggml.token_type", INT32, struct.pack(f"<{VOCABULARY}i", *kinds))
     return pairs
 
 
-def tensors():
+def tensors(shape):
     """Name, shape (fastest dimension first) and type of every tensor."""
-    yield "output.weight", (WIDTH, VOCABULARY), F16
-    yield "output_norm.weight", (WIDTH,), F32
-    yield "token_embd.weight", (WIDTH, VOCABULARY), F16
-    for layer in range(LAYERS):
+    width, feed_forward, kv_width = shape.width, shape.feed_forward, shape.width // shape.heads * shape.kv_heads
+    yield "output.weight", (width, VOCABULARY), F16
+    yield "output_norm.weight", (width,), F32
+    yield "token_embd.weight", (width, VOCABULARY), F16
+    for layer in range(shape.layers):
         block = {
-            "attn_k": (WIDTH, KV_WIDTH),
-            "attn_norm": (WIDTH,),
-            "attn_output": (WIDTH, WIDTH),
-            "attn_q": (WIDTH, WIDTH),
-            "attn_v": (WIDTH, KV_WIDTH),
-            "ffn_down": (FEED_FORWARD, WIDTH),
-            "ffn_gate": (WIDTH, FEED_FORWARD),
-            "ffn_norm": (WIDTH,),
-            "ffn_up": (WIDTH, FEED_FORWARD),
+            "attn_k": (width, kv_width),
+            "attn_norm": (width,),
+            "attn_output": (width, width),
+            "attn_q": (width, width),
+            "attn_v": (width, kv_width),
+            "ffn_down": (feed_forward, width),
+            "ffn_gate": (width, feed_forward),
+            "ffn_norm": (width,),
+            "ffn_up": (width, feed_forward),
         }
-        for name, shape in block.items():
-            yield f"blk.{layer}.{name}.weight", shape, F32 if len(shape) == 1 else F16
+        for name, dimensions in block.items():
+            yield f"blk.{layer}.{name}.weight", dimensions, F32 if len(dimensions) == 1 else F16
 
 
-def count_of(shape):
-    return int(numpy.prod(shape, dtype=numpy.int64))
+def count_of(dimensions):
+    return int(numpy.prod(dimensions, dtype=numpy.int64))
 
 
 def padded(size):
@@ -123,20 +138,20 @@ class Noise:
         file.write((values.view("<u4") & 0xFFFF0000).tobytes())
 
 
-def write_f16_model(path):
-    pairs = metadata()
-    table = list(tensors())
+def write_f16_model(shape, path):
+    pairs = metadata(shape)
+    table = list(tensors(shape))
     header = b"GGUF" + struct.pack("<IQQ", 3, len(table), len(pairs)) + b"".join(pairs)
     offset = 0
-    for name, shape, kind in table:
-        header += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+    for name, dimensions, kind in table:
+        header += text(name) + struct.pack("<I", len(dimensions)) + struct.pack(f"<{len(dimensions)}Q", *dimensions)
         header += struct.pack("<IQ", kind, offset)
-        offset += padded(count_of(shape) * (4 if kind == F32 else 2))
+        offset += padded(count_of(dimensions) * (4 if kind == F32 else 2))
     noise = Noise()
     with open(path, "wb") as file:
         file.write(header.ljust(padded(len(header)), b"\0"))
-        for _, shape, kind in table:
-            (noise.write_norm if kind == F32 else noise.write_f16)(count_of(shape), file)
+        for _, dimensions, kind in table:
+            (noise.write_norm if kind == F32 else noise.write_f16)(count_of(dimensions), file)
             file.write(b"\0" * (padded(file.tell()) - file.tell()))
 
 
@@ -154,17 +169,20 @@ def make(path, write):
 
 
 def make_models(folder, llama_quantize):
-    """Returns the paths of the F16 and the Q4_K_M file."""
-    f16 = Path(folder) / "tinyllama-shape-f16.gguf"
-    mixed = Path(folder) / "tinyllama-shape-q4_k_m.gguf"
-    make(f16, write_f16_model)
+    """Returns the paths of the F16 and the Q4_K_M file of each shape."""
+    paths = []
+    for key, shape in SHAPES.items():
+        f16 = Path(folder) / f"{key}-shape-f16.gguf"
+        mixed = Path(folder) / f"{key}-shape-q4_k_m.gguf"
+        make(f16, lambda path, shape=shape: write_f16_model(shape, path))
 
-    def quantize(path):
-        command = [llama_quantize, f16, path, "Q4_K_M", str(os.cpu_count())]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        def quantize(path, source=f16):
+            command = [llama_quantize, source, path, "Q4_K_M", str(os.cpu_count())]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    make(mixed, quantize)
-    return f16, mixed
+        make(mixed, quantize)
+        paths += [f16, mixed]
+    return paths
 
 
 def main():

@@ -3,21 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
-#include "cli/evaluate_job.h"
+#include "cli/evaluate_session.h"
 #include "cli/finite_weights.h"
-#include "evaluate/comparison.h"
 
 namespace fakequant::cli {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct FlashAttentionWord {
   const char* word;
@@ -51,142 +47,31 @@ TensorType parse_cache_type(const char* option, const std::string& text) {
   return *type;
 }
 
-std::string so_far(const PerplexitySum& sum) {
-  PerplexityEstimate estimate = sum.estimate();
-  std::string text = fmt::format("perplexity {:.4f}", estimate.perplexity);
-  if (estimate.error_tokens) text += fmt::format(" +/- {:.5f}", *estimate.error_tokens);
-  return text;
-}
-
-std::string so_far(const std::string& name, const Comparison& comparison) {
-  if (comparison.failure) return fmt::format("{}: given up", printable(name));
-  return fmt::format("{}: KLD {:.6f}", printable(name), comparison.divergence.kld_so_far());
-}
-
-// Counts tokens towards a text's total, of all models of a session.
-class TextProgress {
- public:
-  TextProgress(const JobSession& session, const TokenizedText& text, const CommonOptions& common)
-      : context_(static_cast<uint64_t>(session.options.decode.context)),
-        bar_(label(session, text), text.chunks * context_ * session.part.plan.variants.size(),
-             common.progress(), Progress::Unit::tokens) {}
-
-  void advance(uint64_t tokens, std::string note) {
-    bar_.set_note(std::move(note));
-    bar_.advance(tokens);
-  }
-
- private:
-  static std::string label(const JobSession& session, const TokenizedText& text) {
-    std::string label = printable(session.part.plan.sources.front().name);
-    if (session.texts.size() > 1) label += ", " + printable(text.file);
-    return label;
-  }
-
-  uint64_t context_;
-  Progress bar_;
-};
-
-EvaluatedText evaluated(const TokenizedText& text, const PerplexitySum& sum, double seconds) {
-  return {text.file,   text.tokens.size(),
-          text.chunks, sum.token_count(),
-          seconds,     {sum.estimate(), sum.running()}};
-}
-
-EvaluatedText measure_alone(const JobSession& planned, const Session& session, const TokenizedText& text,
-                            const CommonOptions& common) {
-  TextProgress progress(planned, text, common);
-  uint64_t done = 0;
-  Clock::time_point start = Clock::now();
-  auto step = [&](const PerplexitySum& sum) {
-    uint64_t now = sum.running().size() * static_cast<uint64_t>(planned.options.decode.context);
-    progress.advance(now - done, so_far(sum));
-    done = now;
-  };
-  PerplexitySum sum =
-      measure_perplexity(session.variants().front().running->decoders, text.tokens, text.chunks, step);
-  return evaluated(text, sum, std::chrono::duration<double>(Clock::now() - start).count());
-}
-
-// Compares the variants of a session on a text and puts what was found into their results.
-void measure_together(const JobSession& planned, const Session& session, const TokenizedText& text,
-                      const CommonOptions& common, EvaluateJob& job) {
-  TextProgress progress(planned, text, common);
-  const std::optional<LogitsFile>& file = job.inputs().logits_file();
-  std::span<const Variant> variants = session.variants();
-  Baseline baseline;
-  if (file) {
-    baseline.file = &*file;
-  } else {
-    baseline.variant = &variants.front();
-    variants = variants.subspan(1);
-  }
-  auto step = [&](const ComparisonStep& at) {
-    std::string note = at.variant ? so_far(variants[*at.variant].name, at.so_far->variants[*at.variant])
-                                  : so_far(at.so_far->baseline);
-    progress.advance(at.tokens, std::move(note));
-  };
-  ComparisonResult found =
-      compare_variants(baseline, variants, {text.tokens, text.chunks}, session.logits_bytes(), step);
-  size_t first = file ? 0 : 1;
-  for (size_t i = 0; i < variants.size(); ++i) {
-    EvaluatedVariant& result = job.results[planned.results[first + i]];
-    const Comparison& comparison = found.variants[i];
-    if (comparison.failure) {
-      if (!result.failure) result.failure = comparison.failure;
-      continue;
-    }
-    const DivergenceSum& sum = comparison.divergence;
-    EvaluatedText shown = evaluated(text, sum.model(), comparison.seconds);
-    shown.baseline = MeasuredPerplexity{sum.baseline().estimate(), sum.baseline().running()};
-    shown.divergence = sum.estimate();
-    shown.chunks = sum.chunks();
-    result.texts.push_back(std::move(shown));
-  }
-}
-
-// What --prompts and --speed ask for: of a session that has a baseline all variants together, else each by itself.
-void make_texts(const JobSession& planned, const Session& session, const EvaluateOptions& options,
-                const CommonOptions& common, EvaluateJob& job) {
-  std::vector<SpeedSubject> subjects;
-  for (size_t i = 0; i < session.variants().size(); ++i) {
-    const PlannedVariant& variant = planned.part.plan.variants[i];
-    const ModelSource& source = planned.part.plan.sources[variant.source];
-    SpeedSubject& subject = subjects.emplace_back(SpeedSubject{session.variants()[i], {}});
-    if (variant.recipe == nullptr && source.is_file)
-      subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
-  }
-  bool together = planned.part.plan.keeps_logits;
-  for (size_t i = 0; i < subjects.size(); i += together ? subjects.size() : 1) {
-    std::span<const SpeedSubject> group = std::span(subjects).subspan(i, together ? subjects.size() : 1);
-    job.made.push_back(measure_texts(group, job.inputs().prompts(), options.text, options.decode, common));
-  }
-}
-
-void run_session(const JobSession& planned, const EvaluateOptions& options, const CommonOptions& common,
-                 EvaluateJob& job) {
-  Session session(planned.part, planned.options, common.progress());
-  for (size_t i = 0; i < planned.results.size(); ++i) {
-    if (planned.results[i] != kNoResult) job.results[planned.results[i]].patch = session.reports()[i];
-  }
-  for (const TokenizedText& text : planned.texts) {
-    if (options.compares()) {
-      measure_together(planned, session, text, common, job);
-    } else {
-      job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
-    }
-  }
-  if (options.text.asked()) make_texts(planned, session, options, common, job);
-  session.check_restored();
-}
-
 int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
   for (const EvaluatedVariant& result : job.results) {
     if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
-  if (std::optional<std::string> failure = first_failure(job.made))
-    weights.explain(NonFiniteError("{}", *failure));
+  for (const TextMeasurements& made : job.made) {
+    if (std::optional<std::string> failure = first_failure(made))
+      weights.explain(NonFiniteError("{}", *failure));
+  }
   return kDone;
+}
+
+// Options that mean nothing to models that stand alone are refused rather than passed over.
+void check_options(const EvaluateOptions& options) {
+  if (options.texts.empty() && !options.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
+  if (options.compares()) return;
+  const std::pair<const char*, bool> of_comparisons[] = {
+      {"--real", options.real},
+      {"--per-chunk", options.per_chunk},
+      {"--control", !options.control.empty()},
+      {"--logits-memory", options.logits_bytes.has_value()}};
+  for (const auto& [name, given] : of_comparisons) {
+    if (given)
+      throw UsageError("{} is for comparisons: give --baseline, --recipe, or --tensors and --format", name);
+  }
 }
 
 int run(EvaluateOptions& options, const CommonOptions& common) {
@@ -194,11 +79,14 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
+  check_options(options);
+  std::vector<PromptRun> prompts = read_prompts(options.text);
+  SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
   FiniteWeights weights;
   for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
   try {
-    for (const JobSession& session : job.sessions) run_session(session, options, common, job);
+    for (const JobSession& session : job.sessions) measure_session(session, work, common, job);
   } catch (const NonFiniteError& error) {
     weights.explain(error);
   }
@@ -213,18 +101,15 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     settings.seed = job.seed();
   }
   if (common.prints_text()) {
-    if (!options.texts.empty() && options.compares()) {
+    if (options.compares()) {
       print_comparison(job.results, settings, common.verbose);
     } else if (!options.texts.empty()) {
       print_evaluation(job.results, settings, common.verbose);
     }
-    for (const TextMeasurements& measured : job.made) print_measurements(measured);
+    for (const TextMeasurements& made : job.made) print_measurements(made);
+    for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
   }
-  write_json(common, [&] {
-    Json json = evaluation_json(job.results, settings, {options.per_chunk});
-    add_measurements(json, job.made);
-    return json;
-  });
+  write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
   return report_failures(job, weights);
 }
 
@@ -316,7 +201,8 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
       "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
       "texts part, how\n"
       "often their tokens agree, and under teacher forcing how often the baseline's next token is a "
-      "variant's first choice.\n"
+      "variant's "
+      "first choice.\n"
       "--speed times them in turn; \"no difference\" means that a 95 % interval of the ratio holds 1.\n"
       "Examples:\n"
       "  fakequant evaluate demo -f text.txt\n"

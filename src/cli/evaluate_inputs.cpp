@@ -28,13 +28,10 @@ ModelSource InputFile::source(const ModelOptions& options) const {
   auto load = [paths = model.paths(), options](LoadedModel::Weights weights) {
     return LoadedModel::load(paths, options, weights);
   };
-  return {name, load};
+  return {name, load, true};
 }
 
 EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& common) : options_(options) {
-  if (options_.texts.empty() && !options_.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
-  prompts_ = read_prompts(options_.text);
   for (const std::string& path : options_.texts) contents_.push_back(read_text(path));
   if (!options_.recipe.importance.empty()) importance_ = ImportanceMatrix::load(options_.recipe.importance);
   open_files(common);

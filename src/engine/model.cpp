@@ -5,6 +5,7 @@
 #include <llama.h>
 
 #include <limits>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -107,8 +108,14 @@ std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords w
   CrashGuard guard(path_, "making tokens of a text");
   auto attempt = [&] {
     auto room = static_cast<int32_t>(std::min(tokens.size(), kMost));
-    return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,
-                          words == SpecialWords::as_tokens);
+    try {
+      return llama_tokenize(vocabulary_of(get()), text.data(), length, tokens.data(), room, true,
+                            words == SpecialWords::as_tokens);
+    } catch (const std::out_of_range&) {
+      // What llama.cpp looks up for a character that is in no token.
+      throw Error("{}: found no tokens for the single bytes of this text, wanted a vocabulary that has them",
+                  printable(path_));
+    }
   };
   int32_t count = attempt();
   if (count < 0 && count != std::numeric_limits<int32_t>::min()) {

@@ -50,7 +50,7 @@ class LoadedModel {
   int training_context() const;                    // tokens; 0 when the model does not say
   enum class SpecialWords { as_text, as_tokens };  // "</s>" and the like in a text
   // Token ids of `text`, with what the model wants before and after every text (BOS, mostly). Throws Error for
-  // more than 2^31 tokens.
+  // more than 2^31 tokens, and where the vocabulary has none for some byte.
   std::vector<int32_t> tokenize(std::string_view text, SpecialWords words = SpecialWords::as_text) const;
   bool adds_bos() const;
   bool adds_eos() const;

@@ -159,7 +159,8 @@ void Session::add_variant(const PlannedVariant& planned) {
   Variant variant{planned.name, &loaded.running};
   reports_.emplace_back();
   if (planned.recipe != nullptr) {
-    if (!loaded.weights) loaded.weights.emplace(loaded.running.model);
+    if (!loaded.weights)
+      loaded.weights.emplace(loaded.running.model, loaded.running.decoders.front()->context());
     PatchReport& report = reports_.back().emplace();
     report.unused = planned.recipe->unused(*loaded.weights);
     if (planned.is_patch) {

@@ -18,7 +18,7 @@ namespace fakequant {
 struct ModelSource {
   std::string name;  // as the user gave it, or what it is
   std::function<LoadedModel(LoadedModel::Weights)> load;
-  bool is_file = true;
+  bool is_file = true;  // it exists
 };
 
 // What running a model takes, in bytes of main memory.

@@ -202,7 +202,7 @@ def problem_of(path):
         return ("" if not lines else f"done, and says {said!r}"), DONE, said
     if result.returncode != FAILED:
         return f"exit code {result.returncode}: {said[-1000:]}", result.returncode, said
-    if len(lines) != 1 or not lines[0].startswith("fakequant: ") or result.stdout:
+    if len(lines) != 1 or not lines[0].startswith("fakequant: ") or path.name not in lines[0] or result.stdout:
         return f"wanted one sentence: {said[-1000:]!r}", FAILED, said
     return "", FAILED, said
 
@@ -246,6 +246,16 @@ class StrangeModels(ProgramTest):
                 said = self.refused(change)
                 self.assertIn(f"strange.gguf: {says}", said)
                 self.assertNotIn("/src/", said)  # nor a folder of whoever built the program
+
+    def test_a_vocabulary_without_bytes(self):
+        def no_bytes(header):
+            words = header.pair("tokenizer.ggml.tokens")[2][1]
+            for i, word in enumerate(words):
+                if word.startswith(b"<0x"):
+                    words[i] = b"no byte %d" % i
+
+        said = self.refused(no_bytes)
+        self.assertIn("strange.gguf: found no tokens for the single bytes", said)
 
     def test_random_changes(self):
         codes = []
