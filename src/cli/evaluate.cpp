@@ -47,15 +47,21 @@ TensorType parse_cache_type(const char* option, const std::string& text) {
   return *type;
 }
 
-int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWeights& weights) {
-  for (const EvaluatedVariant& result : results) {
+int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
+  for (const EvaluatedVariant& result : job.results) {
     if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
+  }
+  for (const TextMeasurements& made : job.made) {
+    if (std::optional<std::string> failure = first_failure(made))
+      weights.explain(NonFiniteError("{}", *failure));
   }
   return kDone;
 }
 
 // Options that mean nothing to models that stand alone are refused rather than passed over.
 void check_options(const EvaluateOptions& options) {
+  if (options.texts.empty() && !options.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
   if (options.compares()) return;
   const std::pair<const char*, bool> of_comparisons[] = {
       {"--real", options.real},
@@ -74,11 +80,13 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
   check_options(options);
+  std::vector<PromptRun> prompts = read_prompts(options.text);
+  SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
   FiniteWeights weights;
   for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
   try {
-    for (const JobSession& session : job.sessions) measure_session(session, options, common, job);
+    for (const JobSession& session : job.sessions) measure_session(session, work, common, job);
   } catch (const NonFiniteError& error) {
     weights.explain(error);
   }
@@ -98,14 +106,11 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     } else if (!options.texts.empty()) {
       print_evaluation(job.results, settings, common.verbose);
     }
-    for (const TextMeasurements& measured : job.made) print_measurements(measured);
+    for (const TextMeasurements& made : job.made) print_measurements(made);
+    for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
   }
-  write_json(common, [&] {
-    Json json = evaluation_json(job.results, settings, {options.per_chunk});
-    add_measurements(json, job.made);
-    return json;
-  });
-  return report_failures(job.results, weights);
+  write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
+  return report_failures(job, weights);
 }
 
 }  // namespace
@@ -193,6 +198,12 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
       "              chunks\n"
       "Every digit is llama-perplexity's with the same options and --no-repack. Running values: -v or "
       "--json.\n"
+      "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
+      "texts part, how\n"
+      "often their tokens agree, and under teacher forcing how often the baseline's next token is a "
+      "variant's "
+      "first choice.\n"
+      "--speed times them in turn; \"no difference\" means that a 95 % interval of the ratio holds 1.\n"
       "Examples:\n"
       "  fakequant evaluate demo -f text.txt\n"
       "  fakequant evaluate model.gguf fake.gguf -f wiki.test.raw -c 512 --chunks 40 --json result.json");

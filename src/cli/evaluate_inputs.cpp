@@ -32,9 +32,6 @@ ModelSource InputFile::source(const ModelOptions& options) const {
 }
 
 EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& common) : options_(options) {
-  if (options_.texts.empty() && !options_.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
-  prompts_ = read_prompts(options_.text);
   for (const std::string& path : options_.texts) contents_.push_back(read_text(path));
   if (!options_.recipe.importance.empty()) importance_ = ImportanceMatrix::load(options_.recipe.importance);
   open_files(common);

@@ -49,7 +49,7 @@ struct InputFile {
 
 class EvaluateInputs {
  public:
-  // Opens all models and reads all texts and prompts, and settles options.decode.context. Throws Error for what cannot be read or evaluated, and
+  // Opens all models and reads all texts, and settles options.decode.context. Throws Error for what cannot be read or evaluated, and
   // where models that are compared have different vocabularies.
   EvaluateInputs(EvaluateOptions& options, const CommonOptions& common);
   EvaluateInputs(const EvaluateInputs&) = delete;
@@ -61,7 +61,6 @@ class EvaluateInputs {
     return logits_file_;
   }  // the baseline, where it is one
   const ImportanceMatrix& importance() const { return importance_; }
-  const std::vector<PromptRun>& prompts() const { return prompts_; }  // that were asked for
 
   // The texts as the model reads them. Throws Error for one that is too short, or that is not the logits file's.
   std::vector<TokenizedText> texts(const InputFile& file) const;
@@ -74,7 +73,6 @@ class EvaluateInputs {
 
   EvaluateOptions& options_;
   std::vector<std::string> contents_;  // of the texts
-  std::vector<PromptRun> prompts_;
   std::deque<InputFile> files_;
   std::optional<LogitsFile> logits_file_;
   ImportanceMatrix importance_;

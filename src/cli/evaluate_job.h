@@ -37,7 +37,7 @@ class EvaluateJob {
   std::vector<JobSession> sessions;
   std::vector<EvaluatedVariant>
       results;  // variants in the order in which they were asked for; then what stands beside them
-  std::vector<TextMeasurements> made;  // what --prompts and --speed found, of what was measured together
+  std::vector<TextMeasurements> made;  // of a comparison: for each session its texts and speed
 
  private:
   // A session in the making: `results` of each variant of the plan.

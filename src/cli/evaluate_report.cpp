@@ -153,6 +153,7 @@ Json variant_json(const EvaluatedVariant& variant, JsonDetail detail) {
     result["texts"] = texts;
     result["macro_average"] = estimate_json(average_of(variant));
   }
+  add_measurements(result, variant.made);
   if (variant.recipe != nullptr) result["recipe"] = recipe_json(variant);
   if (!variant.baseline_name.empty()) result["baseline_name"] = variant.baseline_name;
   if (variant.failure) result["failure"] = *variant.failure;
@@ -231,8 +232,8 @@ void print_comparison(const std::vector<EvaluatedVariant>& variants, const Evalu
   print_notes(variants, settings);
 }
 
-Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
-                     JsonDetail detail) {
+Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::vector<TextMeasurements>& made,
+                     const EvaluationSettings& settings, JsonDetail detail) {
   const DecodeOptions& decode = settings.decode;
   Json result{{"schema_version", kSchemaVersion},
               {"llama_cpp", llama_version()},
@@ -262,6 +263,11 @@ Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const Evalua
     result.update(own.front());
   } else {
     result["variants"] = own;
+  }
+  for (const TextMeasurements& session : made) {
+    Json measured;
+    add_measurements(measured, session);
+    for (const auto& [key, value] : measured.items()) result[key].push_back(value);
   }
   return result;
 }

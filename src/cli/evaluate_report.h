@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/evaluate_texts.h"
 #include "cli/json.h"
 #include "evaluate/divergence.h"
 #include "evaluate/planned_recipe.h"
@@ -56,6 +57,7 @@ struct EvaluatedVariant {
   std::optional<size_t> widening = {};
   std::string baseline_name = {};  // where it is not the settings'
   std::vector<EvaluatedText> texts = {};
+  TextMeasurements made = {};               // of --prompts and --speed, where nothing is compared
   std::optional<std::string> failure = {};  // why it could not be measured to the end
 };
 
@@ -72,8 +74,8 @@ struct JsonDetail {
 };
 
 // Settings and `texts` of one variant; of several `variants`, a list with `texts` of each. What stands beside a variant is in it
-// under "widening" and "real"; the control is under "control".
-Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
-                     JsonDetail detail);
+// under "widening" and "real"; the control is under "control". `made` are lists of a comparison's texts and speed.
+Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::vector<TextMeasurements>& made,
+                     const EvaluationSettings& settings, JsonDetail detail);
 
 }  // namespace fakequant::cli

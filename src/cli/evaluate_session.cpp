@@ -14,6 +14,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::string so_far(const PerplexitySum& sum) {
+  if (sum.token_count() == 0) return "";
   PerplexityEstimate estimate = sum.estimate();
   std::string text = fmt::format("perplexity {:.4f}", estimate.perplexity);
   if (estimate.error_tokens) text += fmt::format(" +/- {:.5f}", *estimate.error_tokens);
@@ -107,40 +108,52 @@ void measure_together(const JobSession& planned, const Session& session, const T
   }
 }
 
-// What --prompts and --speed ask for: of a session that has a baseline all variants together, else each by itself.
-void make_texts(const JobSession& planned, const Session& session, const EvaluateOptions& options,
-                const CommonOptions& common, EvaluateJob& job) {
+// What is timed and makes texts: the variants of a session.
+std::vector<SpeedSubject> speed_subjects(const JobSession& planned, const Session& session) {
   std::vector<SpeedSubject> subjects;
-  for (size_t i = 0; i < session.variants().size(); ++i) {
+  for (size_t i = 0; i < planned.part.plan.variants.size(); ++i) {
     const PlannedVariant& variant = planned.part.plan.variants[i];
+    SpeedSubject subject{session.variants()[i], {}};
     const ModelSource& source = planned.part.plan.sources[variant.source];
-    SpeedSubject& subject = subjects.emplace_back(SpeedSubject{session.variants()[i], {}});
     if (variant.recipe == nullptr && source.is_file)
       subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
+    subjects.push_back(std::move(subject));
   }
-  bool together = planned.part.plan.keeps_logits;
-  for (size_t i = 0; i < subjects.size(); i += together ? subjects.size() : 1) {
-    std::span<const SpeedSubject> group = std::span(subjects).subspan(i, together ? subjects.size() : 1);
-    job.made.push_back(measure_texts(group, job.inputs().prompts(), options.text, options.decode, common));
+  return subjects;
+}
+
+// What --prompts and --speed ask for: of a session with a baseline all variants together; else, also where the baseline
+// is a file of logits, which makes no texts, each by itself.
+void measure_made(const JobSession& planned, const Session& session, const SessionWork& work,
+                  const CommonOptions& common, EvaluateJob& job) {
+  std::vector<SpeedSubject> subjects = speed_subjects(planned, session);
+  auto measure = [&](std::span<const SpeedSubject> group) {
+    return measure_texts(group, work.prompts, work.text, planned.options.decode, common);
+  };
+  if (planned.part.plan.keeps_logits) {
+    job.made.push_back(measure(subjects));
+    return;
   }
+  for (size_t i = 0; i < subjects.size(); ++i)
+    job.results[planned.results[i]].made = measure(std::span(subjects).subspan(i, 1));
 }
 
 }  // namespace
 
-void measure_session(const JobSession& planned, const EvaluateOptions& options, const CommonOptions& common,
+void measure_session(const JobSession& planned, const SessionWork& work, const CommonOptions& common,
                      EvaluateJob& job) {
   Session session(planned.part, planned.options, common.progress());
   for (size_t i = 0; i < planned.results.size(); ++i) {
     if (planned.results[i] != kNoResult) job.results[planned.results[i]].patch = session.reports()[i];
   }
   for (const TokenizedText& text : planned.texts) {
-    if (options.compares()) {
+    if (work.compares) {
       measure_together(planned, session, text, common, job);
     } else {
       job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
     }
   }
-  if (options.text.asked()) make_texts(planned, session, options, common, job);
+  if (work.text.asked()) measure_made(planned, session, work, common, job);
   session.check_restored();
 }
 

@@ -81,11 +81,17 @@ void print_measurements(const TextMeasurements& measured) {
   if (measured.speed) print_throughput(*measured.speed);
 }
 
-void add_measurements(Json& result, std::span<const TextMeasurements> all) {
-  for (const TextMeasurements& measured : all) {
-    if (measured.generation) result["generation"].push_back(generation_json(*measured.generation));
-    if (measured.speed) result["speed"].push_back(throughput_json(*measured.speed));
+void add_measurements(Json& result, const TextMeasurements& measured) {
+  if (measured.generation) result["generation"] = generation_json(*measured.generation);
+  if (measured.speed) result["speed"] = throughput_json(*measured.speed);
+}
+
+std::optional<std::string> first_failure(const TextMeasurements& measured) {
+  if (!measured.generation) return std::nullopt;
+  for (const VariantTexts& variant : measured.generation->variants) {
+    if (variant.failure) return variant.failure;
   }
+  return std::nullopt;
 }
 
 }  // namespace fakequant::cli

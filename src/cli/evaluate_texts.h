@@ -48,10 +48,13 @@ TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std
                                const TextOptions& options, const DecodeOptions& decode,
                                const CommonOptions& common);
 
+// Prints what was measured.
 void print_measurements(const TextMeasurements& measured);
 
-// Adds the keys `generation` and `speed` to `result`, of what was measured: lists, with an entry for each of what was
-// measured together.
-void add_measurements(Json& result, std::span<const TextMeasurements> all);
+// Adds the keys `generation` and `speed` to `result`, of what was measured.
+void add_measurements(Json& result, const TextMeasurements& measured);
+
+// Why a variant's texts could not be made, of the first one; nothing where all could.
+std::optional<std::string> first_failure(const TextMeasurements& measured);
 
 }  // namespace fakequant::cli

@@ -15,8 +15,9 @@ namespace {
 constexpr size_t kIndent = 4;
 constexpr size_t kPromptColumns = 36;  // of a prompt in the table
 
-double share(size_t part, size_t whole) {
-  return whole == 0 ? 1 : static_cast<double>(part) / static_cast<double>(whole);
+// Of a text's tokens, those that were the most likely ones.
+double top_share(const GeneratedText& text) {
+  return static_cast<double>(text.top_count) / static_cast<double>(text.tokens.size());
 }
 
 std::string settings_text(const PromptRun& run) {
@@ -104,7 +105,8 @@ void print_variant(const GenerationResult& result, const VariantTexts& variant) 
                {"text", Align::left},
                {"same tokens first", Align::right},
                {"equal tokens", Align::right},
-               {"teacher forcing", Align::right}});
+               {"teacher forcing", Align::right},
+               {"baseline itself", Align::right}});
   for (size_t i = 0; i < result.runs.size(); ++i) {
     const PromptRun& run = result.runs[i];
     const TextComparison& comparison = variant.texts[i];
@@ -115,12 +117,16 @@ void print_variant(const GenerationResult& result, const VariantTexts& variant) 
                format_count(comparison.generated.tokens.size()),
                !divergence ? "same" : (divergence->near_tie ? "differs (near-tie)" : "differs"),
                format_count(divergence ? divergence->token_index : comparison.generated.tokens.size()),
-               percent(comparison.equal_share), percent(comparison.forced_share)});
+               percent(comparison.equal_share), percent(comparison.forced_share),
+               percent(top_share(result.baseline[i]))});
   }
   Totals totals = totals_of(variant);
+  double own_share = 0;
+  for (const GeneratedText& text : result.baseline)
+    own_share += top_share(text) / static_cast<double>(result.baseline.size());
   table.add_rule();
   table.add({"total", "", "", "", fmt::format("{} of {} the same", totals.identical, result.runs.size()), "",
-             percent(totals.equal_share), percent(totals.forced_share)});
+             percent(totals.equal_share), percent(totals.forced_share), percent(own_share)});
   fmt::print("{} against {}:\n{}\n", printable(variant.name), printable(result.baseline_name),
              table.text(terminal_styles()));
 }
@@ -129,7 +135,7 @@ Json text_json(const GeneratedText& text) {
   return {{"text", text.text},
           {"tokens", text.tokens},
           {"ended", text.ended},
-          {"top_token_share", share(text.top_count, text.tokens.size())}};
+          {"top_token_share", top_share(text)}};
 }
 
 Json candidate_json(const Candidate& candidate) {
@@ -193,7 +199,9 @@ void print_generation(const GenerationResult& result) {
       wrapped(
           "equal tokens: at the same place in both texts. teacher forcing: after the baseline's own text so "
           "far, "
-          "the variant's most likely token is the baseline's next one. near-tie: where the texts part, the "
+          "the variant's most likely token is the baseline's next one; baseline itself: how often it is the "
+          "baseline's own "
+          "most likely one. near-tie: where the texts part, the "
           "baseline gives the two tokens probabilities within 10 % of each other. Probabilities are the "
           "model's "
           "own, before temperature and sampling.",
