@@ -83,6 +83,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
+  job.inputs().warn_of_context(common);
   FiniteWeights weights;
   for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
   try {
