@@ -47,7 +47,7 @@ bool collect_weights(ggml_tensor* node, bool ask, void* target) {
 }  // namespace
 
 ModelWeights::ModelWeights(const LoadedModel& model) {
-  FQ_CHECK(!model.is_repacked());
+  FQ_CHECK(!model.is_repacked() && !model.is_mapped());
   constexpr int32_t kTokens = 2;
   llama_context_params params = llama_context_default_params();
   params.n_ctx = 64;

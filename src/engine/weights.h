@@ -19,8 +19,8 @@ namespace fakequant {
 // A weight of the file that is not here influences no logits.
 class ModelWeights {
  public:
-  // The model must outlive the result, and must not be loaded with ModelOptions::repack (checked): rearranged
-  // weights cannot be read back. Throws Error with llama.cpp's words when the two tokens cannot be run.
+  // The model must outlive the result, and must not be loaded with ModelOptions::repack or mapped (checked):
+  // rearranged weights cannot be read back, and pages of a file not written. Throws Error with llama.cpp's words when the two tokens cannot be run.
   explicit ModelWeights(const LoadedModel& model);
 
   bool contains(const std::string& name) const { return tensors_.contains(name); }
