@@ -89,10 +89,12 @@ void EvaluateJob::add_sessions(const Draft& draft, const InputFile& file) {
 }
 
 void EvaluateJob::plan_alone() {
+  ModelOptions options = options_.model;
+  options.mapped = true;  // no recipe changes these models
   for (const std::string& name : options_.models) {
     const InputFile& file = inputs_.file(name);
     Draft draft;
-    size_t source = draft.add_source(file.source(options_.model));
+    size_t source = draft.add_source(file.source(options));
     draft.add(add_result(name, Kind::model, file), {name, source});
     add_sessions(draft, file);
   }

@@ -33,14 +33,15 @@ LoadedModel LoadedModel::load_with(const Source& source, const std::string& path
   start_llama();
   llama_model_params params = llama_model_default_params();
   params.n_gpu_layers = options.gpu_layers;
-  params.load_mode = LLAMA_LOAD_MODE_NONE;
+  bool mapped = options.mapped && weights == Weights::loaded;
+  params.load_mode = mapped ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;  // the other modes map huge embeddings, whatever the load mode
   params.use_extra_bufts = options.repack;
   params.no_alloc = weights == Weights::planned;
   params.progress_callback = [](float, void*) { return true; };
   LoadedModel result;
   result.path_ = path;
-  result.repacked_ = options.repack;
+  result.options_ = options;
   LlamaLog log;
   CrashGuard guard(path, "loading it");
   result.model_.reset(source(params));

@@ -19,6 +19,8 @@ struct ModelOptions {
   int gpu_layers =
       -1;  // how many layers a graphics processor gets; negative is all, without one of no effect
   bool repack = false;  // let ggml rearrange weights for speed: they cannot be read back, and digits change
+  bool mapped =
+      false;  // use the pages of the file rather than copies: quicker to load, and weights cannot be changed
 };
 
 // Safe to use from several threads, as far as it is const.
@@ -29,8 +31,8 @@ class LoadedModel {
     planned,  // nothing is read but the header: vocabulary, facts and the memory that it would take
   };
 
-  // Loads the model in `paths`: one file, or all parts of a split one, in order. Nothing is memory-mapped, so
-  // that weights can be changed. Throws Error with llama.cpp's own words when it refuses.
+  // Loads the model in `paths`: one file, or all parts of a split one, in order. Without options.mapped nothing is
+  // memory-mapped, so that weights can be changed. Throws Error with llama.cpp's own words when it refuses.
   static LoadedModel load(const std::vector<std::string>& paths, const ModelOptions& options,
                           Weights weights);
   // The same of a file that exists nowhere; `file` is not needed afterwards. Made tensors are made once each as long
@@ -43,8 +45,9 @@ class LoadedModel {
   const std::string& path() const { return path_; }  // the first file; of a virtual one the model's
   llama_model* get() const { return model_.get(); }  // for engine/ only
 
-  bool is_repacked() const { return repacked_; }  // ModelOptions::repack
-  uint64_t weight_bytes() const;                  // of all tensors
+  bool is_repacked() const { return options_.repack; }
+  bool is_mapped() const { return options_.mapped; }
+  uint64_t weight_bytes() const;  // of all tensors
   int vocabulary_size() const;
   bool uses_gpu() const;                           // whether a graphics processor holds a part of it
   int training_context() const;                    // tokens; 0 when the model does not say
@@ -68,7 +71,7 @@ class LoadedModel {
     void operator()(llama_model* model) const;
   };
   std::string path_;
-  bool repacked_ = false;
+  ModelOptions options_;
   std::unique_ptr<llama_model, Free> model_;
 };
 
