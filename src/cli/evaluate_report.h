@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/evaluate_texts.h"
 #include "cli/json.h"
 #include "evaluate/divergence.h"
 #include "evaluate/planned_recipe.h"
