@@ -107,7 +107,10 @@ void EvaluateJob::plan_comparison() {
   if (!inputs_.logits_file()) {
     baseline = options_.baseline.empty() ? &first : &inputs_.file(options_.baseline);
     main.plan.keeps_logits = true;
-    main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options_.model))});
+    ModelOptions options = options_.model;
+    options.mapped =
+        !options_.recipe.given() && options_.control == "none";  // then nothing changes its weights
+    main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options))});
   }
   if (options_.recipe.given()) {
     add_recipes(main);
@@ -128,11 +131,13 @@ void EvaluateJob::plan_comparison() {
 void EvaluateJob::add_models(Draft& main) {
   if (options_.real)
     throw UsageError("--real is for recipes of ggml types: give --recipe, or --tensors and --format");
+  ModelOptions options = options_.model;
+  options.mapped = true;  // no recipe changes these models
   for (const std::string& name : options_.models) {
     const InputFile& file = inputs_.file(name);
     bool is_baseline =
         !options_.baseline.empty() && !inputs_.logits_file() && &file == &inputs_.file(options_.baseline);
-    size_t source = is_baseline ? 0 : main.add_source(file.source(options_.model));
+    size_t source = is_baseline ? 0 : main.add_source(file.source(options));
     main.add(add_result(name, Kind::model, file), {name, source});
   }
 }

@@ -48,7 +48,7 @@ bool collect_weights(ggml_tensor* node, bool ask, void* target) {
 
 ModelWeights::ModelWeights(const LoadedModel& model, int context) {
   constexpr int32_t kTokens = 2;
-  FQ_CHECK(!model.is_repacked() && context >= kTokens);
+  FQ_CHECK(!model.is_repacked() && !model.is_mapped() && context >= kTokens);
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<uint32_t>(context);
   params.n_batch = kTokens;
