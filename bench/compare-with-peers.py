@@ -155,7 +155,8 @@ def evaluation_rows(places):
 
     for threads in sorted({1, min(2, places.threads)}):
         for name, model in (("f16", places.small_f16), ("q4", places.small_mixed)):
-            yield Row(f"evaluate-{name}-t{threads}", f"evaluate, {name}, -t {threads} : llama-perplexity", fakequant(model, threads, *all_chunks), llama_perplexity(model, threads, *all_chunks), 1 / 0.98)
+            yield Row(f"evaluate-{name}-t{threads}", f"evaluate, {name}, -t {threads} : llama-perplexity",
+                      fakequant(model, threads, *all_chunks), llama_perplexity(model, threads, *all_chunks), 1 / 0.98)
         yield Row(f"baseline-t{threads}", f"q4 against f16, -t {threads} : its two passes",
                   fakequant(places.small_mixed, threads, "--baseline", places.small_f16, "--control", "none", *few), two_passes(threads), 1,
                   on_disk=True)
