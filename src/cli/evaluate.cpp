@@ -47,11 +47,31 @@ TensorType parse_cache_type(const char* option, const std::string& text) {
   return *type;
 }
 
-int report_failures(const std::vector<EvaluatedVariant>& results, const FiniteWeights& weights) {
-  for (const EvaluatedVariant& result : results) {
+int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
+  for (const EvaluatedVariant& result : job.results) {
     if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
+  for (const TextMeasurements& made : job.made) {
+    if (std::optional<std::string> failure = first_failure(made))
+      weights.explain(NonFiniteError("{}", *failure));
+  }
   return kDone;
+}
+
+// Options that mean nothing to models that stand alone are refused rather than passed over.
+void check_options(const EvaluateOptions& options) {
+  if (options.texts.empty() && !options.text.asked())
+    throw UsageError("--file is required, or --prompts or --speed");
+  if (options.compares()) return;
+  const std::pair<const char*, bool> of_comparisons[] = {
+      {"--real", options.real},
+      {"--per-chunk", options.per_chunk},
+      {"--control", !options.control.empty()},
+      {"--logits-memory", options.logits_bytes.has_value()}};
+  for (const auto& [name, given] : of_comparisons) {
+    if (given)
+      throw UsageError("{} is for comparisons: give --baseline, --recipe, or --tensors and --format", name);
+  }
 }
 
 int run(EvaluateOptions& options, const CommonOptions& common) {
@@ -59,11 +79,11 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
-  if (options.texts.empty() && !options.text.asked())
-    throw UsageError("--file is required, or --prompts or --speed");
+  check_options(options);
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
+  job.inputs().warn_of_context(common);
   FiniteWeights weights;
   for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
   try {
@@ -84,14 +104,14 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   if (common.prints_text()) {
     if (options.compares()) {
       print_comparison(job.results, settings, common.verbose);
-      for (const TextMeasurements& made : job.made) print_measurements(made);
-    } else {
-      if (!options.texts.empty()) print_evaluation(job.results, settings, common.verbose);
-      for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
+    } else if (!options.texts.empty()) {
+      print_evaluation(job.results, settings, common.verbose);
     }
+    for (const TextMeasurements& made : job.made) print_measurements(made);
+    for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
   }
   write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
-  return report_failures(job.results, weights);
+  return report_failures(job, weights);
 }
 
 }  // namespace
@@ -179,6 +199,12 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
       "              chunks\n"
       "Every digit is llama-perplexity's with the same options and --no-repack. Running values: -v or "
       "--json.\n"
+      "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
+      "texts part, how\n"
+      "often their tokens agree, and under teacher forcing how often the baseline's next token is a "
+      "variant's "
+      "first choice.\n"
+      "--speed times them in turn; \"no difference\" means that a 95 % interval of the ratio holds 1.\n"
       "Examples:\n"
       "  fakequant evaluate demo -f text.txt\n"
       "  fakequant evaluate model.gguf fake.gguf -f wiki.test.raw -c 512 --chunks 40 --json result.json");

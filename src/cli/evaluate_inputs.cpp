@@ -35,7 +35,7 @@ EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& co
   for (const std::string& path : options_.texts) contents_.push_back(read_text(path));
   if (!options_.recipe.importance.empty()) importance_ = ImportanceMatrix::load(options_.recipe.importance);
   open_files(common);
-  settle_context(common);
+  settle_context();
   if (options_.compares()) check_vocabularies();
 }
 
@@ -63,6 +63,7 @@ void EvaluateInputs::open_files(const CommonOptions& common) {
   }
   inputs.insert(inputs.end(), options_.recipe.recipes.begin(), options_.recipe.recipes.end());
   if (!options_.recipe.importance.empty()) inputs.push_back(options_.recipe.importance);
+  if (options_.text.reads_file()) inputs.push_back(options_.text.prompts);
   check_json_target(common, inputs);
   for (InputFile& file : files_) {
     file.planned.emplace(
@@ -85,7 +86,7 @@ const InputFile& EvaluateInputs::file(const std::string& name) const {
   return *found;
 }
 
-void EvaluateInputs::settle_context(const CommonOptions& common) {
+void EvaluateInputs::settle_context() {
   int context = default_context(0);
   for (const InputFile& file : files_)
     context = std::min(context, default_context(file.planned->training_context()));
@@ -97,6 +98,18 @@ void EvaluateInputs::settle_context(const CommonOptions& common) {
     }
   }
   options_.decode.context = options_.context > 0 ? options_.context : context;
+  for (const InputFile& file : files_) check_positions(file);
+}
+
+// A model that looks positions up has no more than its table holds; llama.cpp would end the process.
+void EvaluateInputs::check_positions(const InputFile& file) const {
+  const TensorInfo* table = file.model.find("position_embd.weight");
+  if (table == nullptr || table->shape.size() < 2 || options_.decode.context <= table->shape[1]) return;
+  throw Error("{}: found positions for {} tokens, wanted them for the {} of -c", printable(file.name),
+              table->shape[1], options_.decode.context);
+}
+
+void EvaluateInputs::warn_of_context(const CommonOptions& common) const {
   for (const InputFile& file : files_) {
     int trained = file.planned->training_context();
     if (trained == 0 || options_.decode.context <= trained) continue;

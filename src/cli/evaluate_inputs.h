@@ -29,7 +29,7 @@ struct EvaluateOptions {
   int threads = 1;
   std::string baseline;  // a model, or logits of llama-perplexity; "" for none
   RecipeOptions recipe;
-  std::string control = "bf16";
+  std::string control;  // a format or "none"; "" for bf16
   std::optional<uint64_t> logits_bytes;
   bool real = false;
   bool per_chunk = false;
@@ -65,9 +65,13 @@ class EvaluateInputs {
   // The texts as the model reads them. Throws Error for one that is too short, or that is not the logits file's.
   std::vector<TokenizedText> texts(const InputFile& file) const;
 
+  // Warns of models that were trained on fewer tokens than a chunk has.
+  void warn_of_context(const CommonOptions& common) const;
+
  private:
   void open_files(const CommonOptions& common);
-  void settle_context(const CommonOptions& common);
+  void settle_context();
+  void check_positions(const InputFile& file) const;
   void check_vocabularies() const;
   void check_logits_file(std::vector<TokenizedText>& texts) const;
 

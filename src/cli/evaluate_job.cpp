@@ -241,7 +241,7 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
 }
 
 void EvaluateJob::add_control(const InputFile& file, Draft& main) {
-  Format format = parse_format(options_.control);
+  Format format = parse_format(options_.control.empty() ? "bf16" : options_.control);
   Plan plan = control_plan(file.model.tensors(), format);
   size_t chosen = plan.tensors.size();
   if (chosen == 0) return;

@@ -94,14 +94,10 @@ void print_notes(const std::vector<EvaluatedVariant>& variants, const Evaluation
 
 // --- JSON
 
-Json optional_number(const std::optional<double>& value) {
-  return value ? json_number(*value) : Json(nullptr);
-}
-
 Json estimate_json(const PerplexityEstimate& estimate) {
   return {{"perplexity", json_number(estimate.perplexity)},
-          {"perplexity_error", optional_number(estimate.error_tokens)},
-          {"perplexity_error_chunks", optional_number(estimate.error_chunks)},
+          {"perplexity_error", json_number(estimate.error_tokens)},
+          {"perplexity_error_chunks", json_number(estimate.error_chunks)},
           {"nats_per_token", json_number(estimate.nats_per_token)}};
 }
 

@@ -14,6 +14,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::string so_far(const PerplexitySum& sum) {
+  if (sum.token_count() == 0) return "";
   PerplexityEstimate estimate = sum.estimate();
   std::string text = fmt::format("perplexity {:.4f}", estimate.perplexity);
   if (estimate.error_tokens) text += fmt::format(" +/- {:.5f}", *estimate.error_tokens);
@@ -107,9 +108,8 @@ void measure_together(const JobSession& planned, const Session& session, const T
   }
 }
 
-// What --prompts and --speed ask for, of all variants of a session.
-TextMeasurements measure_texts(const JobSession& planned, const Session& session, const SessionWork& work,
-                               const CommonOptions& common) {
+// What is timed and makes texts: the variants of a session.
+std::vector<SpeedSubject> speed_subjects(const JobSession& planned, const Session& session) {
   std::vector<SpeedSubject> subjects;
   for (size_t i = 0; i < planned.part.plan.variants.size(); ++i) {
     const PlannedVariant& variant = planned.part.plan.variants[i];
@@ -119,7 +119,23 @@ TextMeasurements measure_texts(const JobSession& planned, const Session& session
       subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
     subjects.push_back(std::move(subject));
   }
-  return measure_texts(subjects, work.prompts, work.text, planned.options.decode, common);
+  return subjects;
+}
+
+// What --prompts and --speed ask for: of a session with a baseline all variants together; else, also where the baseline
+// is a file of logits, which makes no texts, each by itself.
+void measure_made(const JobSession& planned, const Session& session, const SessionWork& work,
+                  const CommonOptions& common, EvaluateJob& job) {
+  std::vector<SpeedSubject> subjects = speed_subjects(planned, session);
+  auto measure = [&](std::span<const SpeedSubject> group) {
+    return measure_texts(group, work.prompts, work.text, planned.options.decode, common);
+  };
+  if (planned.part.plan.keeps_logits) {
+    job.made.push_back(measure(subjects));
+    return;
+  }
+  for (size_t i = 0; i < subjects.size(); ++i)
+    job.results[planned.results[i]].made = measure(std::span(subjects).subspan(i, 1));
 }
 
 }  // namespace
@@ -137,14 +153,7 @@ void measure_session(const JobSession& planned, const SessionWork& work, const C
       job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
     }
   }
-  if (work.text.asked()) {
-    TextMeasurements made = measure_texts(planned, session, work, common);
-    if (work.compares) {
-      job.made.push_back(std::move(made));
-    } else {
-      job.results[planned.results.front()].made = std::move(made);
-    }
-  }
+  if (work.text.asked()) measure_made(planned, session, work, common, job);
   session.check_restored();
 }
 

@@ -13,8 +13,6 @@ namespace fakequant::cli {
 
 namespace {
 
-constexpr const char* kDefaultPrompts = "default";
-
 GenerationResult make_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
                             const GenerationOptions& options, const CommonOptions& common) {
   std::vector<Variant> variants;
@@ -50,10 +48,11 @@ void add_text_options(CLI::App& app, TextOptions& options) {
 }
 
 std::vector<PromptRun> read_prompts(const TextOptions& options) {
-  if (options.chat && options.prompts.empty())
-    throw UsageError("--chat says how --prompts are read: give that as well");
-  if (options.prompts.empty()) return {};
-  return options.prompts == kDefaultPrompts ? default_prompts() : load_prompts(options.prompts);
+  if (options.prompts.empty()) {
+    if (options.chat) throw UsageError("--chat says how --prompts are read: give that as well");
+    return {};
+  }
+  return options.reads_file() ? load_prompts(options.prompts) : default_prompts();
 }
 
 TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
@@ -85,6 +84,14 @@ void print_measurements(const TextMeasurements& measured) {
 void add_measurements(Json& result, const TextMeasurements& measured) {
   if (measured.generation) result["generation"] = generation_json(*measured.generation);
   if (measured.speed) result["speed"] = throughput_json(*measured.speed);
+}
+
+std::optional<std::string> first_failure(const TextMeasurements& measured) {
+  if (!measured.generation) return std::nullopt;
+  for (const VariantTexts& variant : measured.generation->variants) {
+    if (variant.failure) return variant.failure;
+  }
+  return std::nullopt;
 }
 
 }  // namespace fakequant::cli

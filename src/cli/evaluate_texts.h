@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
@@ -15,6 +16,9 @@
 
 namespace fakequant::cli {
 
+// Stands for the built-in prompts where a file of them is expected.
+inline constexpr std::string_view kDefaultPrompts = "default";
+
 struct TextOptions {
   std::string prompts;  // a file, or `default`; "" when none were asked for
   bool chat = false;
@@ -22,6 +26,7 @@ struct TextOptions {
   size_t repetitions = SpeedOptions{}.repetitions;
 
   bool asked() const { return speed || !prompts.empty(); }
+  bool reads_file() const { return !prompts.empty() && prompts != kDefaultPrompts; }
 };
 
 // Adds --prompts, --chat, --speed and --repetitions.
@@ -48,5 +53,8 @@ void print_measurements(const TextMeasurements& measured);
 
 // Adds the keys `generation` and `speed` to `result`, of what was measured.
 void add_measurements(Json& result, const TextMeasurements& measured);
+
+// Why a variant's texts could not be made, of the first one; nothing where all could.
+std::optional<std::string> first_failure(const TextMeasurements& measured);
 
 }  // namespace fakequant::cli

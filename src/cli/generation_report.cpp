@@ -15,8 +15,9 @@ namespace {
 constexpr size_t kIndent = 4;
 constexpr size_t kPromptColumns = 36;  // of a prompt in the table
 
-double share(size_t part, size_t whole) {
-  return whole == 0 ? 1 : static_cast<double>(part) / static_cast<double>(whole);
+// Of a text's tokens, those that were the most likely ones.
+double top_share(const GeneratedText& text) {
+  return static_cast<double>(text.top_count) / static_cast<double>(text.tokens.size());
 }
 
 std::string settings_text(const PromptRun& run) {
@@ -57,6 +58,7 @@ void print_texts(const GenerationResult& result, size_t width) {
     fmt::print("  {}: {}\n{}", printable(result.baseline_name), end_text(own),
                text_block(own.text, width, kIndent));
     for (const VariantTexts& variant : result.variants) {
+      if (variant.failure) continue;
       const TextComparison& comparison = variant.texts[i];
       fmt::print("{}", text_block(fmt::format("{}: {}; {}", printable(variant.name),
                                               end_text(comparison.generated), comparison_text(comparison)),
@@ -103,7 +105,8 @@ void print_variant(const GenerationResult& result, const VariantTexts& variant) 
                {"text", Align::left},
                {"same tokens first", Align::right},
                {"equal tokens", Align::right},
-               {"teacher forcing", Align::right}});
+               {"teacher forcing", Align::right},
+               {"baseline itself", Align::right}});
   for (size_t i = 0; i < result.runs.size(); ++i) {
     const PromptRun& run = result.runs[i];
     const TextComparison& comparison = variant.texts[i];
@@ -114,12 +117,16 @@ void print_variant(const GenerationResult& result, const VariantTexts& variant) 
                format_count(comparison.generated.tokens.size()),
                !divergence ? "same" : (divergence->near_tie ? "differs (near-tie)" : "differs"),
                format_count(divergence ? divergence->token_index : comparison.generated.tokens.size()),
-               percent(comparison.equal_share), percent(comparison.forced_share)});
+               percent(comparison.equal_share), percent(comparison.forced_share),
+               percent(top_share(result.baseline[i]))});
   }
   Totals totals = totals_of(variant);
+  double own_share = 0;
+  for (const GeneratedText& text : result.baseline)
+    own_share += top_share(text) / static_cast<double>(result.baseline.size());
   table.add_rule();
   table.add({"total", "", "", "", fmt::format("{} of {} the same", totals.identical, result.runs.size()), "",
-             percent(totals.equal_share), percent(totals.forced_share)});
+             percent(totals.equal_share), percent(totals.forced_share), percent(own_share)});
   fmt::print("{} against {}:\n{}\n", printable(variant.name), printable(result.baseline_name),
              table.text(terminal_styles()));
 }
@@ -128,7 +135,7 @@ Json text_json(const GeneratedText& text) {
   return {{"text", text.text},
           {"tokens", text.tokens},
           {"ended", text.ended},
-          {"top_token_share", share(text.top_count, text.tokens.size())}};
+          {"top_token_share", top_share(text)}};
 }
 
 Json candidate_json(const Candidate& candidate) {
@@ -168,8 +175,9 @@ Json run_json(const GenerationResult& result, size_t index) {
   row[result.variants.empty() ? "model" : "baseline"] = own;
   if (result.variants.empty()) return row;
   row["variants"] = Json::array();
-  for (const VariantTexts& variant : result.variants)
-    row["variants"].push_back(comparison_json(variant.name, variant.texts[index]));
+  for (const VariantTexts& variant : result.variants) {
+    if (!variant.failure) row["variants"].push_back(comparison_json(variant.name, variant.texts[index]));
+  }
   return row;
 }
 
@@ -179,13 +187,21 @@ void print_generation(const GenerationResult& result) {
   size_t width = terminal_columns();
   print_texts(result, width);
   if (result.variants.empty()) return;
-  for (const VariantTexts& variant : result.variants) print_variant(result, variant);
+  for (const VariantTexts& variant : result.variants) {
+    if (variant.failure) {
+      fmt::print("{}: given up. {}.\n\n", printable(variant.name), *variant.failure);
+    } else {
+      print_variant(result, variant);
+    }
+  }
   fmt::print(
       "{}\n",
       wrapped(
           "equal tokens: at the same place in both texts. teacher forcing: after the baseline's own text so "
           "far, "
-          "the variant's most likely token is the baseline's next one. near-tie: where the texts part, the "
+          "the variant's most likely token is the baseline's next one; baseline itself: how often it is the "
+          "baseline's own "
+          "most likely one. near-tie: where the texts part, the "
           "baseline gives the two tokens probabilities within 10 % of each other. Probabilities are the "
           "model's "
           "own, before temperature and sampling.",
@@ -199,6 +215,10 @@ Json generation_json(const GenerationResult& result) {
   if (result.variants.empty()) return json;
   json["totals"] = Json::array();
   for (const VariantTexts& variant : result.variants) {
+    if (variant.failure) {
+      json["totals"].push_back({{"name", variant.name}, {"failure", *variant.failure}});
+      continue;
+    }
     Totals totals = totals_of(variant);
     json["totals"].push_back({{"name", variant.name},
                               {"texts", variant.texts.size()},

@@ -59,7 +59,7 @@ void print_throughput(const SpeedResults& results) {
   std::vector<Table::Column> columns{{"model", Align::left}};
   for (const char* figure : {"load s", "prompt tokens/s", "generation tokens/s"}) {
     columns.push_back({figure, Align::right});
-    if (compared) columns.push_back({"speed against baseline", Align::left});
+    if (compared) columns.push_back({"against baseline", Align::left});
   }
   Table table(columns);
   for (const SpeedResult& subject : results.subjects) {
@@ -85,7 +85,7 @@ void print_throughput(const SpeedResults& results) {
       counted(static_cast<uint64_t>(results.generated_tokens), "token"));
   if (compared) {
     text += fmt::format(
-        " Speed against baseline: the median of the ratios of each repetition, and an interval that holds "
+        " Against baseline: how many times as fast, the median of the ratios of each repetition, and an interval that holds "
         "the true "
         "one with a probability of {} whatever the distribution; no difference: 1 lies within it.",
         percent(prompt.typical.interval->coverage));

@@ -10,8 +10,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
+#include "engine/non_finite.h"
 #include "engine/prompt.h"
 
 namespace fakequant {
@@ -39,6 +41,7 @@ TextGenerator::TextGenerator(const LoadedModel& model, const DecodeOptions& opti
   params.n_seq_max = 1;
   set_decode_options(params, options);
   LlamaLog log;
+  CrashGuard guard(model.path(), "preparing to run it");
   parts_->context.reset(llama_init_from_model(model.get(), params));
   llama_context* context = parts_->context.get();
   if (context == nullptr)
@@ -82,6 +85,7 @@ void TextGenerator::decode_batch(std::span<const int32_t> tokens, size_t first_o
   }
   batch.n_tokens = static_cast<int32_t>(tokens.size());
   LlamaLog log;
+  CrashGuard guard(model_.path(), "running it");
   int result = llama_decode(parts_->context.get(), batch);
   if (result != 0)
     throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));
@@ -96,11 +100,9 @@ std::span<const float> TextGenerator::logits_at(size_t batch_index) const {
   auto is_no_logit = [](float x) { return !(x < std::numeric_limits<float>::infinity()); };
   auto found = std::find_if(result.begin(), result.end(), is_no_logit);
   if (found != result.end() || result[largest(result)] == -std::numeric_limits<float>::infinity()) {
-    throw Error(
-        "{}: after {} of a text: found {} among the logits, wanted finite numbers; `fakequant inspect` "
-        "shows whether weights are NaN or Inf",
-        printable(model_.path()), counted(static_cast<uint64_t>(read_), "token"),
-        found == result.end() ? "only -Inf" : (std::isnan(*found) ? "NaN" : "Inf"));
+    throw NonFiniteError("{}: after {} of a text: found {} among the logits, wanted finite numbers",
+                         printable(model_.path()), counted(static_cast<uint64_t>(read_), "token"),
+                         found == result.end() ? "only -Inf" : (std::isnan(*found) ? "NaN" : "Inf"));
   }
   return result;
 }

@@ -37,7 +37,7 @@ class TextGenerator {
 
   // Reads `tokens` after those before, in batches of at most options.batch, and gives the logits of what comes
   // next, one for each token of the vocabulary; they are valid until the next call. `tokens` is not empty and fits
-  // (checked). Throws Error when llama.cpp fails and when a logit is NaN or +Inf.
+  // (checked). Throws Error when llama.cpp fails, NonFiniteError when a logit is NaN or +Inf, or all are -Inf.
   std::span<const float> read(std::span<const int32_t> tokens);
 
   // Makes at most `most` tokens after `prompt`, as llama-completion does: it ends with the model's own end, and

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "engine/non_finite.h"
 #include "engine/prompt.h"
 #include "engine/weights.h"
 
@@ -117,14 +118,14 @@ TEST(TextGenerator, MostLikelyTokensDoNotDependOnTheBatch) {
 
 TEST(TextGenerator, NamesLogitsThatAreNotNumbers) {
   LoadedModel model = load_demo();
-  ModelWeights weights(model);
+  ModelWeights weights(model, 64);
   std::vector<std::byte> bytes(weights.bytes("output_norm.weight"));
   weights.read("output_norm.weight", bytes);
   float nan = std::numeric_limits<float>::quiet_NaN();
   std::copy_n(reinterpret_cast<const std::byte*>(&nan), sizeof(nan), bytes.begin());
   weights.exchange("output_norm.weight", bytes);
   TextGenerator generator(model, options(64));
-  EXPECT_THROW(generator.read(std::vector<int32_t>{300}), Error);
+  EXPECT_THROW(generator.read(std::vector<int32_t>{300}), NonFiniteError);
 }
 
 TEST(TextGenerator, TellsItsMemory) {

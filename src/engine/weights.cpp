@@ -46,11 +46,11 @@ bool collect_weights(ggml_tensor* node, bool ask, void* target) {
 
 }  // namespace
 
-ModelWeights::ModelWeights(const LoadedModel& model) {
-  FQ_CHECK(!model.is_repacked() && !model.is_mapped());
+ModelWeights::ModelWeights(const LoadedModel& model, int context) {
   constexpr int32_t kTokens = 2;
+  FQ_CHECK(!model.is_repacked() && context >= kTokens);
   llama_context_params params = llama_context_default_params();
-  params.n_ctx = 64;
+  params.n_ctx = static_cast<uint32_t>(context);
   params.n_batch = kTokens;
   params.n_ubatch = kTokens;
   params.n_threads = 1;
@@ -59,11 +59,11 @@ ModelWeights::ModelWeights(const LoadedModel& model) {
   params.cb_eval_user_data = &tensors_;
   LlamaLog log;
   CrashGuard guard(model.path(), "running two tokens through it");
-  std::unique_ptr<llama_context, FreeContext> context(llama_init_from_model(model.get(), params));
-  if (context == nullptr)
+  std::unique_ptr<llama_context, FreeContext> probe(llama_init_from_model(model.get(), params));
+  if (probe == nullptr)
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model", log));
   llama_token tokens[kTokens] = {0, 0};
-  int result = llama_decode(context.get(), llama_batch_get_one(tokens, kTokens));
+  int result = llama_decode(probe.get(), llama_batch_get_one(tokens, kTokens));
   if (result != 0)
     throw Error("{}", llama_failure(model.path(), fmt::format("llama_decode failed ({})", result), log));
 }

@@ -19,9 +19,12 @@ namespace fakequant {
 // A weight of the file that is not here influences no logits.
 class ModelWeights {
  public:
+  // `context` is how many tokens the model's decoders have room for in one sequence: above its original context a
+  // model can use other weights (rope_factors_long in place of rope_factors_short).
+  //
   // The model must outlive the result, and must not be loaded with ModelOptions::repack or mapped (checked):
-  // rearranged weights cannot be read back, and pages of a file not written. Throws Error with llama.cpp's words when the two tokens cannot be run.
-  explicit ModelWeights(const LoadedModel& model);
+  // rearranged weights cannot be read back, and the pages of a file not written. Throws Error with llama.cpp's words when the two tokens cannot be run.
+  ModelWeights(const LoadedModel& model, int context);
 
   bool contains(const std::string& name) const { return tensors_.contains(name); }
   std::vector<std::string> names() const;  // in order

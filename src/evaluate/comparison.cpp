@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "engine/non_finite.h"
 #include "evaluate/chunk_pass.h"
 
 namespace fakequant {
@@ -45,10 +47,14 @@ class BaselineStage {
       }
       return;
     }
-    std::vector<float> row(vocabulary_size);
-    for (size_t i = 0; i < rows_per_chunk_; ++i) {
-      baseline_.file->read_rows(chunk_index, i, row);
-      visit(i, LogitsFile::baseline_row(row));
+    constexpr size_t kRowsAtOnce = 32;
+    std::vector<float> rows(std::min(kRowsAtOnce, rows_per_chunk_) * vocabulary_size);
+    for (size_t first = 0; first < rows_per_chunk_; first += kRowsAtOnce) {
+      size_t count = std::min(kRowsAtOnce, rows_per_chunk_ - first);
+      std::span<float> read = std::span(rows).first(count * vocabulary_size);
+      baseline_.file->read_rows(chunk_index, first, read);
+      for (size_t i = 0; i < count; ++i)
+        visit(first + i, LogitsFile::baseline_row(read.subspan(i * vocabulary_size, vocabulary_size)));
     }
   }
 
@@ -79,11 +85,6 @@ class BaselineStage {
   std::vector<Chunk> chunks_;
 };
 
-// Thrown out of a pass by the chunk that is not finite.
-struct NotFinite {
-  std::string sentence;
-};
-
 using ChunkComparison = std::vector<TokenComparison>;
 
 ChunkComparison compare_chunk(const BaselineStage& stage, const DecodedChunk& chunk, const Variant& variant) {
@@ -94,8 +95,13 @@ ChunkComparison compare_chunk(const BaselineStage& stage, const DecodedChunk& ch
   const ChunkDecoder& decoder = *variant.running->decoders.front();
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i].is_finite()) continue;
-    double nats = std::isfinite(tokens[i].nats) ? tokens[i].kld : tokens[i].nats;
-    throw NotFinite{not_finite(variant.name, decoder, chunk.index, i, nats)};
+    if (!std::isfinite(tokens[i].nats))
+      throw NonFiniteError("{}", not_finite(variant.name, decoder, chunk.index, i, tokens[i].nats));
+    throw NonFiniteError(
+        "{}: chunk {}, position {}: found probability 0 for a token that the baseline finds possible, wanted "
+        "a "
+        "finite KL divergence",
+        printable(variant.name), chunk.index + 1, static_cast<size_t>(decoder.first_position()) + i);
   }
   return tokens;
 }
@@ -110,8 +116,8 @@ void compare_stage(const BaselineStage& stage, const Variant& variant, const Com
       chunks[chunk.index - range.first] = compare_chunk(stage, chunk, variant);
     });
     for (const ChunkComparison& chunk : chunks) result.divergence.add_chunk(chunk);
-  } catch (const NotFinite& found) {
-    result.failure = found.sentence;
+  } catch (const NonFiniteError& found) {
+    result.failure = found.what();
   }
   result.seconds += seconds_since(start);
 }

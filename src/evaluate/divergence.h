@@ -87,8 +87,8 @@ struct ChunkDivergence {
   double same_top = 0;
 };
 
-// Adds up the tokens of chunks in the order in which they come. All chunks have the same number of scored tokens. Keeps 8 bytes for each
-// token, for quantiles: klds and p_diffs are F32 there, all sums are of F64.
+// Adds up the tokens of chunks in the order in which they come. All chunks have the same number of scored tokens. Keeps two F32 of each
+// token, kld and p_diff for their quantiles; all sums are of F64.
 class DivergenceSum {
  public:
   // Of finite comparisons (checked): whoever has others says where they are.

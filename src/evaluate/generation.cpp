@@ -9,9 +9,10 @@
 #include "base/free_memory.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "engine/non_finite.h"
 #include "engine/prompt.h"
 #include "engine/text_generator.h"
-#include "evaluate/perplexity.h"
+#include "evaluate/log_likelihood.h"
 
 namespace fakequant {
 
@@ -156,7 +157,7 @@ void ask_baseline(const Variant& baseline, TextGenerator& generator, const ReadP
                   GenerationResult& result) {
   ActiveVariant active(baseline);
   for (VariantTexts& variant : result.variants) {
-    for (size_t i = 0; i < result.runs.size(); ++i) {
+    for (size_t i = 0; i < variant.texts.size(); ++i) {
       std::optional<Divergence>& divergence = variant.texts[i].divergence;
       if (!divergence) continue;
       set_probabilities(generator,
@@ -219,12 +220,18 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
     FQ_CHECK(other.vocabulary_size() == model.vocabulary_size());
     ActiveVariant active(variant);
     GeneratorPool pool(other, options, prompts.context, runs.size());
-    VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size())};
-    pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
-      GeneratedText generated = generate(generator, model, prompts.tokens[i], runs[i]);
-      texts.texts[i] = compare(generator, model, prompts.tokens[i], result.baseline[i], std::move(generated));
-      advance(i);
-    });
+    VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
+    try {
+      pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
+        GeneratedText generated = generate(generator, model, prompts.tokens[i], runs[i]);
+        texts.texts[i] =
+            compare(generator, model, prompts.tokens[i], result.baseline[i], std::move(generated));
+        advance(i);
+      });
+    } catch (const NonFiniteError& error) {
+      texts.failure = error.what();
+      texts.texts.clear();
+    }
     result.variants.push_back(std::move(texts));
   }
   ask_baseline(baseline, baseline_pool.any(), prompts, result);

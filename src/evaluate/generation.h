@@ -61,7 +61,8 @@ struct TextComparison {
 
 struct VariantTexts {
   std::string name;
-  std::vector<TextComparison> texts;  // by run
+  std::vector<TextComparison> texts;   // by run; none after a failure
+  std::optional<std::string> failure;  // the variant computes NaN or Inf: the sentence that says where
 };
 
 struct GenerationResult {
@@ -78,7 +79,7 @@ struct GenerationResult {
 //   variants  of the baseline's vocabulary
 //   progress  is told after each text how many tokens it was worth, generation_work() in all, from several threads; may be empty
 //   throws    Error when a prompt leaves no room in the context, when there is no chat template that llama.cpp
-//             knows, and when llama.cpp fails
+//             knows, and when llama.cpp fails; NonFiniteError when the baseline computes NaN or Inf
 //
 // Results depend on neither the number of threads nor the order of the runs.
 GenerationResult measure_generation(const Variant& baseline, std::span<const Variant> variants,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/non_finite.h"
 #include "evaluate/chunk_pass.h"
 #include "evaluate/jackknife.h"
 #include "evaluate/log_likelihood.h"
@@ -46,12 +47,6 @@ class PerplexitySum {
   size_t token_count_ = 0;
   std::vector<double> chunk_sums_;
   std::vector<double> running_;
-};
-
-// The model computes NaN or Inf.
-class NonFiniteError : public Error {
- public:
-  using Error::Error;
 };
 
 // The sentence on a scored token whose -ln of probability, or divergence, `measure` is NaN or Inf.

@@ -140,14 +140,19 @@ std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<co
 
 Session::Session(const SessionPart& part, const SessionOptions& options, Progress::Mode progress)
     : progress_(progress), logits_bytes_(part.budget.logits_bytes) {
-  for (const ModelSource& source : part.plan.sources) load(source, options, part.budget.decoders);
+  for (size_t i = 0; i < part.plan.sources.size(); ++i) load(part, i, options);
   for (const PlannedVariant& variant : part.plan.variants) add_variant(variant);
 }
 
-void Session::load(const ModelSource& source, const SessionOptions& options, size_t decoders) {
-  loaded_.push_back(std::make_unique<Loaded>(source.load(LoadedModel::Weights::loaded)));
+void Session::load(const SessionPart& part, size_t source, const SessionOptions& options) {
+  loaded_.push_back(std::make_unique<Loaded>(part.plan.sources[source].load(LoadedModel::Weights::loaded)));
   RunningModel& running = loaded_.back()->running;
-  size_t count = running.model.uses_gpu() ? 1 : decoders;
+  bool is_patched = std::ranges::any_of(part.plan.variants, [&](const PlannedVariant& variant) {
+    return variant.source == source && variant.recipe != nullptr;
+  });
+  // Before there are decoders: finding weights takes memory like one of them for a while.
+  if (is_patched) loaded_.back()->weights.emplace(running.model, options.decode.context);
+  size_t count = running.model.uses_gpu() ? 1 : part.budget.decoders;
   DecodeOptions decode = options.decode;
   decode.threads = std::max(1, options.threads / static_cast<int>(count));
   for (size_t i = 0; i < count; ++i)
@@ -159,7 +164,6 @@ void Session::add_variant(const PlannedVariant& planned) {
   Variant variant{planned.name, &loaded.running};
   reports_.emplace_back();
   if (planned.recipe != nullptr) {
-    if (!loaded.weights) loaded.weights.emplace(loaded.running.model);
     PatchReport& report = reports_.back().emplace();
     report.unused = planned.recipe->unused(*loaded.weights);
     if (planned.is_patch) {

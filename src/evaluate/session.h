@@ -102,10 +102,10 @@ class Session {
   struct Loaded {
     explicit Loaded(LoadedModel model) : running(std::move(model)) {}
     RunningModel running;
-    std::optional<ModelWeights> weights;  // of models that are patched
+    std::optional<ModelWeights> weights;  // of models that recipes are for
   };
 
-  void load(const ModelSource& source, const SessionOptions& options, size_t decoders);
+  void load(const SessionPart& part, size_t source, const SessionOptions& options);
   void add_variant(const PlannedVariant& planned);
 
   Progress::Mode progress_;

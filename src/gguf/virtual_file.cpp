@@ -77,13 +77,18 @@ void VirtualFile::read_piece(const Piece& piece, uint64_t start, std::span<std::
   }
 }
 
+std::vector<VirtualFile::Piece>::const_iterator VirtualFile::piece_at(uint64_t offset) const {
+  FQ_CHECK(offset < size());
+  auto next = std::upper_bound(pieces_.begin(), pieces_.end(), offset,
+                               [](uint64_t wanted, const Piece& piece) { return wanted < piece.offset; });
+  return next - 1;
+}
+
 size_t VirtualFile::read(uint64_t offset, std::span<std::byte> target) {
   if (offset >= size()) return 0;
   target = target.first(static_cast<size_t>(std::min<uint64_t>(target.size(), size() - offset)));
-  auto next = std::upper_bound(pieces_.begin(), pieces_.end(), offset,
-                               [](uint64_t wanted, const Piece& piece) { return wanted < piece.offset; });
   size_t done = 0;
-  for (auto piece = next - 1; done < target.size(); ++piece) {
+  for (auto piece = piece_at(offset); done < target.size(); ++piece) {
     uint64_t start = offset + done - piece->offset;
     auto count = static_cast<size_t>(std::min<uint64_t>(piece->bytes - start, target.size() - done));
     read_piece(*piece, start, target.subspan(done, count));
@@ -96,15 +101,32 @@ size_t VirtualFile::read(uint64_t offset, std::span<std::byte> target) {
 struct VirtualFile::Cursor {
   VirtualFile& file;
   uint64_t offset = 0;
+  std::FILE* stream = nullptr;
+  // A stream of this kind has no other way than through its buffer: without one it reads byte by byte.
+  std::vector<char> buffer = std::vector<char>(size_t{1} << 18);
 
-  static ssize_t read(void* cookie, char* buffer, size_t bytes) {
+  // To seek, glibc goes to a multiple of the buffer's size and reads from there up to the place that was asked for.
+  // That would make the tensor in front of the place. It asks for less than a buffer then, or holds what it has read
+  // before; when it fills the buffer to be read, neither is so.
+  bool is_filled_for_a_seek(size_t bytes) const {
+    return bytes < buffer.size() || stream->_IO_read_base != stream->_IO_read_end;
+  }
+
+  static ssize_t read(void* cookie, char* target, size_t bytes) {
     auto* cursor = static_cast<Cursor*>(cookie);
+    VirtualFile& file = cursor->file;
+    // Answered with nothing, it goes to the place itself.
+    if (cursor->is_filled_for_a_seek(bytes) || cursor->offset >= file.size()) return 0;
     try {
-      size_t count = cursor->file.read(cursor->offset, std::as_writable_bytes(std::span(buffer, bytes)));
+      auto piece = file.piece_at(cursor->offset);
+      uint64_t rest =
+          piece->offset + piece->bytes - cursor->offset;  // not into the next one: it may have to be made
+      std::span<char> wanted(target, static_cast<size_t>(std::min<uint64_t>(bytes, rest)));
+      size_t count = file.read(cursor->offset, std::as_writable_bytes(wanted));
       cursor->offset += count;
       return static_cast<ssize_t>(count);
     } catch (...) {
-      cursor->file.error_ = std::current_exception();
+      file.error_ = std::current_exception();
       errno = EIO;
       return -1;
     }
@@ -143,9 +165,9 @@ VirtualFile::Stream VirtualFile::open_stream() {
   Stream stream(fopencookie(cursor.get(), "r", {Cursor::read, nullptr, Cursor::seek, Cursor::close}));
   if (stream == nullptr)
     throw Error("{}: cannot be opened in memory: {}", printable(path()), std::strerror(errno));
+  cursor->stream = stream.get();
+  std::setvbuf(stream.get(), cursor->buffer.data(), _IOFBF, cursor->buffer.size());
   static_cast<void>(cursor.release());  // Cursor::close deletes it
-  // A buffer would be filled from before a tensor's start and beyond its end, and so make its neighbours.
-  std::setvbuf(stream.get(), nullptr, _IONBF, 0);
   return stream;
 }
 

@@ -45,9 +45,9 @@ class VirtualFile {
     void operator()(std::FILE* stream) const;
   };
   using Stream = std::unique_ptr<std::FILE, Close>;
-  // The file for C's functions (fread, fseek, ftell), read only and without a buffer of its own. What read() throws
-  // is kept, and the stream fails instead (ferror). One at a time; when it is closed, no made tensor stays in
-  // memory. The VirtualFile must outlive it.
+  // The file for C's functions (fread, fseek, ftell), read only. Seeking makes no tensor, reading makes no other than
+  // those that are read. What read() throws is kept, and the stream fails instead (ferror). One at a time; when it is
+  // closed, no made tensor stays in memory. The VirtualFile must outlive it.
   Stream open_stream();
 
   // Throws what the last stream met, once; does nothing when it met no error.
@@ -73,6 +73,7 @@ class VirtualFile {
   void add_piece(uint64_t bytes, decltype(Piece::source) source);
   void add_gap(uint64_t end);
   void read_piece(const Piece& piece, uint64_t start, std::span<std::byte> target);
+  std::vector<Piece>::const_iterator piece_at(uint64_t offset) const;
   const std::vector<std::byte>& made_tensor(size_t index);
 
   const Model& model_;
