@@ -23,7 +23,7 @@ demo: deps build/build.ninja ## the main job on the demo model, step by step
 test: ## every test: release, sanitizers, a short fuzz run
 	@CMAKE_FLAGS='$(CMAKE_FLAGS)' tools/test.sh
 
-bench: deps build/build.ninja ## speed against cp, llama-quantize and gguf-py (BENCH="--only NAME" for single rows)
+bench: deps build/build.ninja ## speed against cp, gguf-py and the programs of llama.cpp (BENCH="--only NAME" for single rows)
 	@tools/install-deps.sh bench
 	@$(BUILD) all llama-quantize
 	@tools/bench.sh $(BENCH)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every benchmark: the Google Benchmark programs build/bench/bench_*, then bench/compare-with-peers.py, which times
-# the commands against cp, llama-quantize and gguf-py in the same run. Arguments go to the latter, and then it alone runs.
+# the commands against cp, gguf-py and the programs of llama.cpp in the same run. Arguments go to the latter, and then it alone runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
