@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/lanes.h"
+#include "evaluate/exponential.h"
 
 namespace fakequant {
 
@@ -20,6 +21,20 @@ FQ_VECTORIZED float largest_value(const float* values, size_t count) {
   return max_of_lanes(lanes);
 }
 
+FQ_INLINE double exponential(float below_largest) {
+  return static_cast<double>(static_cast<float>(exp_down(static_cast<double>(below_largest))));
+}
+
+FQ_VECTORIZED double sum_of_exponentials(const float* values, size_t count, float largest) {
+  double lanes[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) lanes[l] += exponential(values[i + l] - largest);
+  }
+  for (; i < count; ++i) lanes[0] += exponential(values[i] - largest);
+  return sum_of_lanes(lanes);
+}
+
 }  // namespace
 
 float largest_of(std::span<const float> values) {
@@ -28,9 +43,7 @@ float largest_of(std::span<const float> values) {
 
 LogNormalizer log_normalizer(std::span<const float> logits) {
   float largest = largest_of(logits);
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(logit - largest);
-  return {largest, std::log(sum)};
+  return {largest, std::log(sum_of_exponentials(logits.data(), logits.size(), largest))};
 }
 
 double negative_log_likelihood(float logit, const LogNormalizer& normalizer) {

@@ -1,5 +1,5 @@
 #pragma once
-// The probability that a row of logits gives to a token, in the arithmetic of llama-perplexity. Knows one row only.
+// The probability that a row of logits gives to a token, to the digits that llama-perplexity prints. Knows one row only.
 
 #include <cstdint>
 #include <span>
@@ -17,7 +17,9 @@ struct LogNormalizer {
 
 // Of at least one logit.
 //
-//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it
+//   rounding  differences and exponentials in F32, their sum in F64, as llama-perplexity computes it; but exponentials
+//             are rounded correctly, where a C library's are so in all but a few of a thousand, and the sum is taken in lanes:
+//             log_sum is within 2^-30 of llama-perplexity's, and has the same bits on every processor
 //   NaN       log_sum is NaN when a logit is NaN or +Inf, or all are -Inf
 LogNormalizer log_normalizer(std::span<const float> logits);
 

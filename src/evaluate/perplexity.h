@@ -1,6 +1,6 @@
 #pragma once
 // Perplexity: how well a model foretells the next token of a text, and how sure that number is. The arithmetic is
-// that of llama-perplexity, in the same order, so that every printed digit is the same.
+// that of llama-perplexity, so that every printed digit is the same.
 
 #include <cstddef>
 #include <cstdint>
