@@ -85,7 +85,8 @@ void print_throughput(const SpeedResults& results) {
       counted(static_cast<uint64_t>(results.generated_tokens), "token"));
   if (compared) {
     text += fmt::format(
-        " Against baseline: how many times as fast, the median of the ratios of each repetition, and an interval that holds "
+        " Against baseline: how many times as fast, the median of the ratios of each repetition, and an "
+        "interval that holds "
         "the true "
         "one with a probability of {} whatever the distribution; no difference: 1 lies within it.",
         percent(prompt.typical.interval->coverage));

@@ -138,7 +138,7 @@ TEST_F(Generation, ProgressAddsUpToTheWork) {
 }
 
 TEST_F(Generation, TextsEndWhereTheTrainingContextIsFull) {
-  GenerationResult result = measure({}, {{"Hello", {0, 42}, 100'000}});
+  GenerationResult result = measure({}, {{"Hello", {0, 42}, 300}});
   EXPECT_EQ(result.baseline[0].tokens.size() + result.prompt_token_counts[0], 256U);
 }
 
