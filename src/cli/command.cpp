@@ -50,7 +50,8 @@ const std::vector<Command>& commands() {
        add_quantize},
       {"compare", "numerical difference of two models, tensor by tensor, and of their metadata", false,
        add_compare},
-      {"evaluate", "perplexity of models on texts, digit for digit llama-perplexity's", false, add_evaluate},
+      {"evaluate", "what a change of precision costs: perplexity, KL divergence, texts, speed", false,
+       add_evaluate},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;

@@ -139,9 +139,7 @@ void add_comparison_options(CLI::App& app, EvaluateOptions& options) {
       ->type_name("FILE");
   add_recipe_options(app, options.recipe, "several, separated by commas, give a row each",
                      "; repeat it for more rows");
-  app.add_flag("--real", options.real,
-               "Beside each recipe of ggml types, also the really quantized tensors: their kernels round "
-               "activations too");
+  app.add_flag("--real", options.real, "Beside each recipe of ggml types, also the really quantized tensors");
   app.add_option("--control", options.control,
                  "Format that all weights are rounded to for a row that shows what is noise-sized, or none; "
                  "default bf16")
@@ -149,6 +147,59 @@ void add_comparison_options(CLI::App& app, EvaluateOptions& options) {
   app.add_flag("--per-chunk", options.per_chunk, "Put each chunk's measures into --json");
   add_logits_memory(app, options.logits_bytes);
 }
+
+// Headings for the list of options.
+void group_options(CLI::App& app) {
+  const std::pair<const char*, std::vector<const char*>> groups[] = {
+      {"Text and model",
+       {"--file", "--ctx-size", "--batch-size", "--chunks", "--n-gpu-layers", "--flash-attn",
+        "--cache-type-k", "--cache-type-v", "--repack"}},
+      {"Recipes, carried out in memory",
+       {"--tensors", "--layers", "--format", "--recipe", "--store", "--imatrix", "--seed", "--skip-unfit",
+        "--real"}},
+      {"Comparison", {"--baseline", "--control", "--per-chunk", "--logits-memory"}},
+      {"Texts and speed", {"--prompts", "--chat", "--speed", "--repetitions"}}};
+  for (const auto& [heading, names] : groups) {
+    for (const char* name : names) app.get_option(name)->group(heading);
+  }
+}
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  fakequant evaluate model.gguf -f wiki.test.raw -c 512 --chunks 40\n"
+    "  fakequant evaluate q4.gguf q8.gguf --baseline f16.gguf -f wiki.test.raw\n"
+    "  fakequant evaluate demo -f text.txt --tensors ffn --format bf16,e4m3,mxfp4,q4_k\n"
+    "  fakequant evaluate demo -f text.txt --recipe a.toml --recipe b.toml --json result.json --per-chunk\n"
+    "  fakequant evaluate demo --tensors ffn_norm --format bf16:rtz --prompts default --speed\n\n"
+    "A text is cut into chunks of -c tokens, each read by itself, and the tokens of its second half are "
+    "scored.\n"
+    "  perplexity    exp of the mean of -ln of the probability that each scored token was given: how many\n"
+    "                tokens the model hesitates between. Comparable for one vocabulary, text and -c.\n"
+    "  +/- tokens    standard error as if tokens were independent: llama.cpp's own +/-\n"
+    "  +/- chunks    standard error that respects that tokens of a chunk belong together; n/a below 8 "
+    "chunks\n"
+    "Every digit is llama-perplexity's with the same options and --no-repack. Running values: -v or "
+    "--json.\n\n"
+    "A comparison measures how far a variant's distributions are from the baseline's, over the whole "
+    "vocabulary,\n"
+    "for every scored token; -v prints all that llama-perplexity --kl-divergence does, and more.\n"
+    "  ln ratio      ln(PPL / PPL of the baseline), paired token by token: 0.01 is 1 % worse\n"
+    "  KLD           KL divergence in nats: its mean, and tokens that suffer most (99 %, 99.9 %, worst 1 %)\n"
+    "  same top      share of tokens for which both find the same token most likely\n"
+    "  control       the same for all weights rounded to bf16: differences of its size are noise\n"
+    "The baseline of a recipe is the model itself, loaded once; weights are rounded in place and put back, "
+    "and what is\n"
+    "measured is what the file of `fakequant quantize` with that recipe would give, to the last digit. Where "
+    "--store\n"
+    "changes types, the baseline is stored alike and unrounded, and storing alone is a row of its own.\n"
+    "Fake quantization rounds weights; --real shows what the kernels of ggml's types add, which round "
+    "activations too.\n\n"
+    "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
+    "texts part,\n"
+    "how often their tokens agree, and under teacher forcing how often the baseline's next token is a "
+    "variant's\n"
+    "first choice. --speed times them in turn; \"no difference\" means that a 95 % interval of the ratio "
+    "holds 1.\n";
 
 }  // namespace
 
@@ -187,27 +238,8 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
                "changes digits");
   add_comparison_options(app, *options);
   add_text_options(app, options->text);
-  app.footer(
-      "A text is cut into chunks of -c tokens, each read by itself, and the tokens of its second half are "
-      "scored.\n"
-      "perplexity    exp of the mean of -ln of the probability that each scored token was given: how many "
-      "tokens the\n"
-      "              model hesitates between. Comparable between models with one vocabulary, text and -c.\n"
-      "+/- tokens    standard error as if tokens were independent: llama.cpp's own +/-\n"
-      "+/- chunks    standard error that respects that the tokens of a chunk belong together (jackknife); "
-      "n/a below 8\n"
-      "              chunks\n"
-      "Every digit is llama-perplexity's with the same options and --no-repack. Running values: -v or "
-      "--json.\n"
-      "--prompts shows what models say: llama-completion's own text at each temperature and seed, where two "
-      "texts part, how\n"
-      "often their tokens agree, and under teacher forcing how often the baseline's next token is a "
-      "variant's "
-      "first choice.\n"
-      "--speed times them in turn; \"no difference\" means that a 95 % interval of the ratio holds 1.\n"
-      "Examples:\n"
-      "  fakequant evaluate demo -f text.txt\n"
-      "  fakequant evaluate model.gguf fake.gguf -f wiki.test.raw -c 512 --chunks 40 --json result.json");
+  group_options(app);
+  app.footer(kFooter);
   return [options, &common] { return run(*options, common); };
 }
 

@@ -174,6 +174,10 @@ void EvaluateJob::add_recipes(Draft& main) {
     size_t result = add_recipe(recipe, source, main);
     if (options_.real) add_real(recipe, result, main);
   }
+  bool any_real = std::ranges::any_of(results, [](const EvaluatedVariant& result) { return result.real.has_value(); });
+  if (options_.real && !any_real)
+    throw Error(
+        "--real: found no recipe that rounds a matrix to a type of ggml's, wanted one, for example q4_k");
   if (options_.recipe.seed && !seed_) warn(common_, kSeedUnused);
 }
 
@@ -231,9 +235,9 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
   const InputFile& file = inputs_.file(options_.models.front());
   size_t count = recipe.really_quantizable().size();
   if (count == 0) {
-    throw Error(
-        "--real: {} rounds no matrix to a type of ggml's, wanted one: only those have kernels of their own",
-        recipe.name());
+    warn(common_, fmt::format("--real: {} rounds no matrix to a type of ggml's: it has no kernels of its own",
+                              recipe.name()));
+    return;
   }
   size_t left = recipe.plan().tensors.size() - count;
   std::string name = fmt::format("{}, really quantized", recipe.name());

@@ -85,6 +85,13 @@ class MemoryAndFile(ProgramTest):
         self.assertNotEqual(result["texts"][0]["model"], result["real"]["texts"][0]["model"])
 
 
+    def test_real_beside_formats_that_are_none(self):
+        fast = ("-f", TEXT, "-c", "64", "--chunks", "1", "-t", "1", "--control", "none", "--tensors", "ffn")
+        result = run("evaluate", DEMO, *fast, "--format", "bf16,q4_0", "--real")
+        self.assertIn("--real: bf16:rne rounds no matrix", result.stderr)
+        self.assertEqual(result.stdout.count("really quantized"), 1, result.stdout)
+
+
 class Comparisons(ProgramTest):
     FAST = ("evaluate", "demo", "-f", TEXT, "-c", "64", "-t", "1")
     INT4 = ("--tensors", "ffn", "--format", "int4")
@@ -195,7 +202,7 @@ class Refusals(ProgramTest):
             self.assert_usage(*fast, *options, says=says)
         self.assert_usage("evaluate", "demo", "demo", "-f", TEXT, *ffn, says="found 2 models, wanted one")
         self.assert_refused(*fast, *ffn, "--logits-memory", "10K", says=("--logits-memory: found 10.00 KiB, wanted at least",))
-        self.assert_refused(*fast, "--tensors", "ffn_norm", "--format", "q4_0", "--real", says="rounds no matrix")
+        self.assert_refused(*fast, "--tensors", "ffn_norm", "--format", "q4_0", "--real", "-q", says="found no recipe that rounds a matrix")
         self.assert_refused(*fast, *ffn, "--baseline", self.path("none.gguf"), says="none.gguf")
         self.assert_refused(*fast, "--recipe", self.path("none.toml"), says="none.toml")
 
