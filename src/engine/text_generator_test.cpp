@@ -118,7 +118,7 @@ TEST(TextGenerator, MostLikelyTokensDoNotDependOnTheBatch) {
 
 TEST(TextGenerator, NamesLogitsThatAreNotNumbers) {
   LoadedModel model = load_demo();
-  ModelWeights weights(model);
+  ModelWeights weights(model, 256);
   std::vector<std::byte> bytes(weights.bytes("output_norm.weight"));
   weights.read("output_norm.weight", bytes);
   float nan = std::numeric_limits<float>::quiet_NaN();

@@ -20,7 +20,7 @@ class Generation : public testing::Test {
   }
 
   static ModelWeights& weights() {
-    static ModelWeights result(running().model);
+    static ModelWeights result(running().model, 256);
     return result;
   }
 
