@@ -85,12 +85,12 @@ using WeightPatchesDeathTest = WeightPatches;
 TEST_F(WeightPatchesDeathTest, MisuseIsABug) {
   std::vector<WeightChange> short_one = two_changes();
   short_one[0].bytes.pop_back();
-  EXPECT_DEATH(WeightPatch(weights_, short_one), "");
-  EXPECT_DEATH(WeightPatch(weights_, {{"nothing", {}}}), "");
+  EXPECT_DEATH(WeightPatch(weights_, short_one), "change.bytes");
+  EXPECT_DEATH(WeightPatch(weights_, {{"nothing", {}}}), "found");
   WeightPatch patch(weights_, two_changes());
-  EXPECT_DEATH(patch.restore(), "");
+  EXPECT_DEATH(patch.restore(), "applied_");
   patch.apply();
-  EXPECT_DEATH(patch.apply(), "");
+  EXPECT_DEATH(patch.apply(), "applied_");
 }
 
 }  // namespace

@@ -106,12 +106,12 @@ TEST(ModelWeightsDeathTest, SizesNamesAndContextsAreChecked) {
   LoadedModel model = load();
   ModelWeights weights(model, 256);
   std::vector<std::byte> bytes(weights.bytes("output_norm.weight") - 1);
-  EXPECT_DEATH(weights.read("output_norm.weight", bytes), "");
-  EXPECT_DEATH(weights.exchange("output_norm.weight", bytes), "");
-  EXPECT_DEATH(weights.type("output_norm"), "");
-  EXPECT_DEATH(ModelWeights(model, 1), "");
+  EXPECT_DEATH(weights.read("output_norm.weight", bytes), "bytes.size");
+  EXPECT_DEATH(weights.exchange("output_norm.weight", bytes), "bytes.size");
+  EXPECT_DEATH(weights.type("output_norm"), "found");
+  EXPECT_DEATH(ModelWeights(model, 1), "kTokens");
   LoadedModel repacked = LoadedModel::load({kDemo}, {.repack = true}, LoadedModel::Weights::loaded);
-  EXPECT_DEATH(ModelWeights(repacked, 256), "");
+  EXPECT_DEATH(ModelWeights(repacked, 256), "is_repacked");
 }
 
 }  // namespace

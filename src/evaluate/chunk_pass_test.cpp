@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -92,6 +93,26 @@ TEST(DecodeChunks, DoesNotDependOnTheNumberOfDecoders) {
   }
 }
 
+TEST(DecodeChunks, DecodersWorkAtTheSameTime) {
+  std::vector<int32_t> tokens = text_tokens(6 * kContext);
+  auto decoders = make_decoders(2, 1);
+  ThreadLimit limit(2);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  auto thread_count = [&] {
+    std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+    return threads.size();
+  };
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  decode_chunks(decoders, tokens, {0, 6}, [&](const DecodedChunk&) {
+    // A decoder with a chunk waits for the other one.
+    while (thread_count() < 2 && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  EXPECT_EQ(threads.size(), 2U);
+}
+
 TEST(DecodeChunks, AnExceptionIsPassedOnAndEndsIt) {
   std::vector<int32_t> tokens = text_tokens(7 * kContext);
   std::vector<size_t> visited;
@@ -131,9 +152,9 @@ TEST(ScoredTokens, AreTheSecondHalfWithoutTheLast) {
 TEST(DecodeChunksDeathTest, RangesAreChecked) {
   std::vector<int32_t> tokens = text_tokens(4 * kContext);
   auto decoders = make_decoders(1, 2);
-  EXPECT_DEATH(decode_chunks(decoders, tokens, {1, 2}, [](const DecodedChunk&) {}), "");
-  EXPECT_DEATH(decode_chunks(decoders, tokens, {2, 3}, [](const DecodedChunk&) {}), "");
-  EXPECT_DEATH(decode_chunks({}, tokens, {0, 2}, [](const DecodedChunk&) {}), "");
+  EXPECT_DEATH(decode_chunks(decoders, tokens, {1, 2}, [](const DecodedChunk&) {}), "range.first");
+  EXPECT_DEATH(decode_chunks(decoders, tokens, {2, 3}, [](const DecodedChunk&) {}), "tokens.size");
+  EXPECT_DEATH(decode_chunks({}, tokens, {0, 2}, [](const DecodedChunk&) {}), "decoders.empty");
 }
 
 }  // namespace

@@ -256,19 +256,31 @@ TEST_F(ComparisonsDeathTest, BaselinesMemoryAndContextsAreChecked) {
   auto with = [&](const Baseline& baseline, std::span<const int32_t> tokens, size_t chunks) {
     compare_variants(baseline, {&variant, 1}, {tokens, chunks}, group_bytes_, ignore_);
   };
-  EXPECT_DEATH(with({}, tokens_, 2), "");
-  EXPECT_DEATH(with({&baseline_, &file}, tokens_, 2), "");
-  EXPECT_DEATH(compare({&variant, 1}, group_bytes_ - 1), "");
+  EXPECT_DEATH(with({}, tokens_, 2), "baseline.variant");
+  EXPECT_DEATH(with({&baseline_, &file}, tokens_, 2), "baseline.variant");
+  EXPECT_DEATH(compare({&variant, 1}, group_bytes_ - 1), "group_logits_bytes");
   // A file of other tokens, and of fewer chunks.
   std::vector<int32_t> others = tokens_;
   ++others[40];
   with({.file = &file}, tokens_, 2);
   EXPECT_DEATH(with({.file = &file}, others, 2), "tokens");
   EXPECT_DEATH(with({.file = &file}, tokens_, 3), "chunk_count");
+  // Of chunks of 16 tokens; of another vocabulary.
+  auto of_zeros = [&](uint32_t context, int32_t vocabulary) {
+    size_t scored = context - 1 - context / 2;
+    std::string bytes = "_logits_" + bytes_of(context) + bytes_of(vocabulary) + bytes_of(int32_t{1});
+    bytes.append(context * 4 + scored * (8 + 2 * static_cast<size_t>(vocabulary)), '\0');
+    return LogitsFile(folder.write("zeros", bytes));
+  };
+  LogitsFile short_chunks = of_zeros(16, kVocabulary);
+  EXPECT_DEATH(with({.file = &short_chunks}, tokens_, 1), "context");
+  LogitsFile few_tokens = of_zeros(kContext, 4);
+  EXPECT_DEATH(with({.file = &few_tokens}, tokens_, 1), "vocabulary_size");
+  EXPECT_DEATH(compare_variants({.file = &file}, {}, {tokens_, 2}, group_bytes_, ignore_), "variants.empty");
   RunningModel other(engine_testing::load());
   other.decoders = make_decoders(1, 2, other.model);
   Variant in_pairs{"pairs", &other};
-  EXPECT_DEATH(compare({&in_pairs, 1}, 2 * group_bytes_), "");
+  EXPECT_DEATH(compare({&in_pairs, 1}, 2 * group_bytes_), "group_size");
 }
 
 }  // namespace

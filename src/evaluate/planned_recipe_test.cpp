@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "evaluate/testing.h"
 #include "tensors/testing.h"
 
@@ -152,6 +154,19 @@ TEST(Widened, HoldsTheValuesAsTheyAre) {
   }
   std::unique_ptr<VirtualFile> same = widened(model, {F32, F16, F32, Q8_0, F32, F32});
   EXPECT_TRUE(bytes_of(*same) == read_file(model.path()));
+}
+
+TEST(Widened, TakesWhatKeepsItsTypeAsItIs) {
+  TestFolder folder;
+  GgufBuilder builder;
+  builder.add_tensor("doubles", TensorType::F64, {8});
+  builder.add_tensor("integers", TensorType::I32, {8});
+  builder.add_tensor("half", TensorType::F16, {8});
+  Model model = Model::open(folder.write("in.gguf", builder.build()));
+  std::unique_ptr<VirtualFile> file = widened(model, {TensorType::F64, TensorType::I32, F32});
+  Model wide = Model::open(folder.write("wide.gguf", bytes_of(*file)));
+  for (size_t i : {0U, 1U})
+    EXPECT_TRUE(std::ranges::equal(wide.data_of(wide.tensors()[i]), model.data_of(model.tensors()[i]))) << i;
 }
 
 TEST(Widened, RefusesATypeThatCannotHoldAValue) {

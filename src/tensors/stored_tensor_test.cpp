@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <mutex>
 
@@ -19,6 +21,7 @@ using tensors_testing::normal_values;
 using tensors_testing::quantize;
 using tensors_testing::Quantized;
 using tensors_testing::TestFolder;
+using tensors_testing::values_of;
 
 constexpr const char* kHalf = "blk.0.ffn_up.weight";
 constexpr const char* kSingle = "blk.0.ffn_gate.weight";
@@ -100,6 +103,8 @@ constexpr Case kCases[] = {{kHalf, "bf16:rtz", Store::keep, TensorType::F16},
                            {kSingle, "f32", Store::bf16, TensorType::BF16},
                            {kSingle, "f32", Store::keep, TensorType::F32},
                            {kSingle, "mxfp4", Store::narrow, TensorType::MXFP4},
+                           {kSingle, "q4_k", Store::narrow, TensorType::Q4_K},
+                           {kSingle, "q3_k", Store::narrow, TensorType::Q3_K},
                            {kQuantized, "f32", Store::keep, TensorType::Q8_0},
                            {kQuantized, "e4m3", Store::f32, TensorType::F32}};
 
@@ -184,6 +189,58 @@ TEST(StoreTensor, TellsWhetherBytesChanged) {
   Job(input, kHalf, "e4m3", TensorType::F16).bytes(result);
   EXPECT_TRUE(result.bytes_changed);
   EXPECT_GT(result.difference.changed_count, 0U);
+}
+
+TEST(StoreTensor, TellsOfAnotherTypeThoughTheBytesAreTheSame) {
+  TestFolder folder;
+  GgufBuilder builder;
+  add_values(builder, "zeros", TensorType::F16, {64}, std::vector<float>(64, 0.0F));
+  std::string input = folder.write("in.gguf", builder.build());
+  TensorResult result{};
+  Job(input, "zeros", "f32", TensorType::BF16).bytes(result);
+  EXPECT_TRUE(result.bytes_changed);
+}
+
+TEST(StoreTensor, MeasuresAllPiecesTogether) {
+  // Large values in the first piece, zeros, which nothing changes, in the last.
+  std::vector<float> values = normal_values(256 * kRows, 6);
+  for (size_t i = 0; i < 256 * 100; ++i) values[i] *= 50;
+  std::fill(values.end() - 256 * 300, values.end(), 0.0F);
+  for (size_t large : {size_t{0}, size_t{256 * 290}}) {
+    SCOPED_TRACE(large);
+    values[large] = 99;  // where the largest error is, in the first piece or the second
+    TestFolder folder;
+    GgufBuilder builder;
+    add_values(builder, kHalf, TensorType::F16, {256, kRows}, values);
+    std::string input = folder.write("in.gguf", builder.build());
+    TensorResult result{};
+    Job job(input, kHalf, "int4:group=32", TensorType::F16);
+    ASSERT_GT(job.piece_count(), 2U);
+    std::vector<std::byte> bytes = job.bytes(result);
+
+    std::vector<float> original = values_of(Model::open(input), kHalf);
+    std::vector<float> rounded = original;
+    fake_quantize_rows(std::get<BlockFormat>(parse_format("int4:group=32").kind), 256, {}, rounded);
+    std::vector<float> stored(original.size());
+    decode(TensorType::F16, bytes, stored);
+    double largest = 0;
+    uint64_t changed = 0;
+    for (size_t i = 0; i < stored.size(); ++i) {
+      largest = std::max(largest, std::abs(double{rounded[i]} - double{stored[i]}));
+      changed += rounded[i] != stored[i] ? 1 : 0;
+    }
+    Difference wanted = measure_difference(original, stored);
+    EXPECT_EQ(result.type_before, TensorType::F16);
+    EXPECT_EQ(result.type_after, TensorType::F16);
+    EXPECT_TRUE(result.bytes_changed);
+    EXPECT_GT(changed, 0U);
+    EXPECT_EQ(result.store_changed_count, changed);
+    EXPECT_EQ(result.store_max_abs, largest);
+    EXPECT_EQ(result.difference.changed_count, wanted.changed_count);
+    EXPECT_EQ(result.difference.max_abs, wanted.max_abs);
+    EXPECT_EQ(result.difference.max_abs_index, wanted.max_abs_index);
+    EXPECT_EQ(result.difference.max_rel_index, wanted.max_rel_index);
+  }
 }
 
 TEST(StoreTensor, CountsInfinitiesThatBecomeFinite) {
