@@ -14,6 +14,29 @@ TEST(FormatBytes, HasFourSignificantDigits) {
   EXPECT_EQ(format_bytes(640ull << 20), "640.0 MiB");
 }
 
+TEST(ParseBytes, TakesWhatAPersonMeans) {
+  struct Case {
+    const char* text;
+    uint64_t bytes;
+  };
+  for (auto [text, bytes] :
+       {Case{"4096", 4096}, Case{"0", 0}, Case{"7b", 7}, Case{"1K", 1024}, Case{"500M", 500ull << 20},
+        Case{"2G", 2ull << 30}, Case{"1.5GiB", 3ull << 29}, Case{"1.5gib", 3ull << 29},
+        Case{"3TB", 3ull << 40}, Case{"2kb", 2048}, Case{"0.5k", 512}, Case{"1.9", 1},
+        Case{"9223372036854775808", 1ull << 63}, Case{"8388608T", 1ull << 63}}) {
+    EXPECT_EQ(parse_bytes(text), bytes) << text;
+  }
+}
+
+TEST(ParseBytes, TakesNothingElse) {
+  for (const char* text :
+       {"",         "M",           "GiB",  "-1",    "+1",  " 1",   "1 ",  "1 G", "1x", "1Gi",
+        "1GG",      "1Gb2",        "1bib", "1.2.3", "1e3", "0x10", "inf", "nan", ".",  "9223372036854777856",
+        "8388609T", "99999999999T"}) {
+    EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+  }
+}
+
 TEST(FormatCount, SeparatesThousands) {
   EXPECT_EQ(format_count(0), "0");
   EXPECT_EQ(format_count(999), "999");

@@ -122,18 +122,28 @@ void compare_stage(const BaselineStage& stage, const Variant& variant, const Com
   result.seconds += seconds_since(start);
 }
 
+void check_file(const LogitsFile& file, const ComparisonText& text, const RunningModel& running) {
+  FQ_CHECK(file.context() == running.decoders.front()->context());
+  FQ_CHECK(file.vocabulary_size() == static_cast<size_t>(running.model.vocabulary_size()));
+  FQ_CHECK(text.chunks <= file.chunk_count());
+  size_t count = text.chunks * static_cast<size_t>(file.context());
+  FQ_CHECK(std::ranges::equal(file.tokens().first(count), text.tokens.first(count)));
+}
+
 }  // namespace
 
 ComparisonResult compare_variants(const Baseline& baseline, std::span<const Variant> variants,
                                   const ComparisonText& text, uint64_t logits_bytes,
                                   const std::function<void(const ComparisonStep&)>& progress) {
   FQ_CHECK((baseline.variant == nullptr) != (baseline.file == nullptr));
+  FQ_CHECK(baseline.file == nullptr || !variants.empty());
   const ChunkDecoder& decoder =
       *(baseline.variant != nullptr ? *baseline.variant : variants.front()).running->decoders.front();
   for (const Variant& variant : variants) {
     const ChunkDecoder& other = *variant.running->decoders.front();
     FQ_CHECK(other.context() == decoder.context() && other.group_size() == decoder.group_size());
   }
+  if (baseline.file != nullptr) check_file(*baseline.file, text, *variants.front().running);
   FQ_CHECK(logits_bytes >= decoder.group_logits_bytes());
   size_t stage_chunks = logits_bytes / decoder.group_logits_bytes() * decoder.group_size();
   BaselineStage stage(baseline, std::min(stage_chunks, text.chunks), scored_tokens(decoder));

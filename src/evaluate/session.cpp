@@ -32,6 +32,11 @@ uint64_t least_bytes(const SessionPlan& plan, std::span<const MemoryNeeds> needs
   return bytes;
 }
 
+// What a stage's logits take of `allowed` bytes: whole groups, no more than the longest text has.
+uint64_t logits_of_groups(uint64_t allowed, uint64_t group_logits, const SessionOptions& options) {
+  return std::min<uint64_t>(allowed / group_logits, options.most_groups) * group_logits;
+}
+
 // Puts the logits of a comparison into the budget, and as many decoders as they allow.
 void plan_logits(const SessionPlan& plan, uint64_t group_logits, const SessionOptions& options,
                  SessionBudget& budget) {
@@ -46,10 +51,8 @@ void plan_logits(const SessionPlan& plan, uint64_t group_logits, const SessionOp
         "smaller -b",
         format_bytes(wanted), format_bytes(group_logits), options.decode.batch);
   }
-  // No more than the longest text has.
-  uint64_t groups = std::min<uint64_t>(wanted / group_logits, options.most_groups);
-  budget.decoders = std::min<size_t>(budget.decoders, groups);
-  budget.logits_bytes = groups * group_logits;
+  budget.logits_bytes = logits_of_groups(wanted, group_logits, options);
+  budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
 }
 
 }  // namespace
@@ -112,7 +115,8 @@ Selection select(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
 
 std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
                                            const SessionOptions& options, std::optional<uint64_t> free) {
-  uint64_t logits = options.logits_bytes.value_or(needs.front().group_logits);
+  uint64_t group_logits = needs.front().group_logits;
+  uint64_t logits = logits_of_groups(options.logits_bytes.value_or(group_logits), group_logits, options);
   auto fits = [&](const std::vector<size_t>& variants) {
     Selection selection = select(plan, needs, variants);
     return !free || least_bytes(selection.plan, selection.needs, logits) <= *free;
