@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "engine/guard.h"
-#include "engine/llama_handles.h"
+#include "engine/llama_context.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -20,18 +20,9 @@ std::span<const TensorType> cache_types() {
   return kTypes;
 }
 
-// Members are destroyed last first: the context before the threads that it works with.
 struct ChunkDecoder::Parts {
-  Parts(int batch_tokens, int threads)
-      : pool(make_thread_pool(threads)), batch(llama_batch_init(batch_tokens, 0, 1)) {}
-  ~Parts() { llama_batch_free(batch); }
-  Parts(const Parts&) = delete;
-  Parts& operator=(const Parts&) = delete;
-
-  ThreadPoolHandle pool;
-  ContextHandle context;
-  llama_batch batch;
-  std::vector<float> logits;  // of a chunk that takes several batches
+  LlamaContext llama;
+  std::vector<float> logits = {};  // of a chunk that takes several batches
 };
 
 ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& options)
@@ -47,29 +38,14 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
   }
   int total_context = static_cast<int>(group_size_) * options.context;
   options_.batch = std::min(options.batch, total_context);
-  parts_ = std::make_unique<Parts>(options_.batch, options.threads);
-  llama_context_params params = llama_context_default_params();
-  params.n_ctx = static_cast<uint32_t>(total_context);
-  params.n_batch = static_cast<uint32_t>(options_.batch);
-  params.n_seq_max = static_cast<uint32_t>(group_size_);
-  set_decode_options(params, options);
-  LlamaLog log;
-  CrashGuard guard(model.path(), "preparing to run it");
-  parts_->context.reset(llama_init_from_model(model.get(), params));
-  llama_context* context = parts_->context.get();
-  if (context == nullptr)
-    throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
-  if (llama_get_memory(context) == nullptr) {
-    throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
-                model.path());
-  }
-  llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
+  ContextSize size{total_context, options_.batch, static_cast<int>(group_size_)};
+  parts_.reset(new Parts{LlamaContext(model, options, size)});
 }
 
 ChunkDecoder::~ChunkDecoder() = default;
 
 void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_count, int start) {
-  llama_batch& batch = parts_->batch;
+  llama_batch& batch = parts_->llama.batch();
   auto context = static_cast<size_t>(options_.context);
   int end = std::min(options_.context, start + options_.batch);
   int32_t count = 0;
@@ -86,7 +62,7 @@ void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_co
   batch.n_tokens = count;
   LlamaLog log;
   CrashGuard guard(model_.path(), "running it");
-  int result = llama_decode(parts_->context.get(), batch);
+  int result = llama_decode(parts_->llama.get(), batch);
   if (result != 0)
     throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));
 }
@@ -94,7 +70,7 @@ void ChunkDecoder::decode_batch(std::span<const int32_t> tokens, size_t chunk_co
 void ChunkDecoder::decode(
     std::span<const int32_t> tokens,
     const std::function<void(size_t chunk_index, std::span<const float> logits)>& visit) {
-  llama_context* context = parts_->context.get();
+  llama_context* context = parts_->llama.get();
   auto chunk_tokens = static_cast<size_t>(options_.context);
   size_t chunk_count = tokens.size() / chunk_tokens;
   FQ_CHECK(tokens.size() % chunk_tokens == 0 && chunk_count <= group_size_);
@@ -131,7 +107,7 @@ uint64_t ChunkDecoder::group_logits_bytes() const {
 
 ChunkDecoder::Memory ChunkDecoder::memory() const {
   Memory memory{0, group_logits_bytes()};
-  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
+  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->llama.get())) {
     if (!ggml_backend_buft_is_host(buffer_type)) continue;
     memory.weights += part.model;
     memory.working += part.context + part.compute;

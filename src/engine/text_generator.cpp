@@ -11,69 +11,40 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/guard.h"
-#include "engine/llama_handles.h"
+#include "engine/llama_context.h"
 #include "engine/llama_log.h"
 #include "engine/non_finite.h"
 #include "engine/prompt.h"
 
 namespace fakequant {
 
-// Members are destroyed last first: the context before the threads that it works with.
-struct TextGenerator::Parts {
-  Parts(int batch_tokens, int threads)
-      : pool(make_thread_pool(threads)), batch(llama_batch_init(batch_tokens, 0, 1)) {}
-  ~Parts() { llama_batch_free(batch); }
-  Parts(const Parts&) = delete;
-  Parts& operator=(const Parts&) = delete;
-
-  ThreadPoolHandle pool;
-  ContextHandle context;
-  llama_batch batch;
-};
-
 TextGenerator::TextGenerator(const LoadedModel& model, const DecodeOptions& options)
     : model_(model), batch_(std::min(options.batch, options.context)) {
   FQ_CHECK(options.context >= 1 && options.batch >= 1 && options.threads >= 1);
-  parts_ = std::make_unique<Parts>(batch_, options.threads);
-  llama_context_params params = llama_context_default_params();
-  params.n_ctx = static_cast<uint32_t>(options.context);
-  params.n_batch = static_cast<uint32_t>(batch_);
-  params.n_seq_max = 1;
-  set_decode_options(params, options);
-  LlamaLog log;
-  CrashGuard guard(model.path(), "preparing to run it");
-  parts_->context.reset(llama_init_from_model(model.get(), params));
-  llama_context* context = parts_->context.get();
-  if (context == nullptr)
-    throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
-  if (llama_get_memory(context) == nullptr) {
-    throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
-                model.path());
-  }
-  llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
+  llama_ = std::make_unique<LlamaContext>(model, options, ContextSize{options.context, batch_, 1});
 }
 
 TextGenerator::~TextGenerator() = default;
 
 int TextGenerator::context() const {
-  return static_cast<int>(llama_n_ctx(parts_->context.get()));
+  return static_cast<int>(llama_n_ctx(llama_->get()));
 }
 
 uint64_t TextGenerator::memory_bytes() const {
   uint64_t bytes = 0;
-  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(parts_->context.get())) {
+  for (const auto& [buffer_type, part] : llama_get_memory_breakdown(llama_->get())) {
     if (ggml_backend_buft_is_host(buffer_type)) bytes += part.context + part.compute;
   }
   return bytes;
 }
 
 void TextGenerator::clear() {
-  llama_memory_clear(llama_get_memory(parts_->context.get()), true);
+  llama_memory_clear(llama_get_memory(llama_->get()), true);
   read_ = 0;
 }
 
 void TextGenerator::decode_batch(std::span<const int32_t> tokens, size_t first_output) {
-  llama_batch& batch = parts_->batch;
+  llama_batch& batch = llama_->batch();
   FQ_CHECK(tokens.size() <= static_cast<size_t>(batch_) &&
            read_ + static_cast<int>(tokens.size()) <= context());
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -86,14 +57,14 @@ void TextGenerator::decode_batch(std::span<const int32_t> tokens, size_t first_o
   batch.n_tokens = static_cast<int32_t>(tokens.size());
   LlamaLog log;
   CrashGuard guard(model_.path(), "running it");
-  int result = llama_decode(parts_->context.get(), batch);
+  int result = llama_decode(llama_->get(), batch);
   if (result != 0)
     throw Error("{}", llama_failure(model_.path(), fmt::format("llama_decode failed ({})", result), log));
   read_ += batch.n_tokens;
 }
 
 std::span<const float> TextGenerator::logits_at(size_t batch_index) const {
-  const float* logits = llama_get_logits_ith(parts_->context.get(), static_cast<int32_t>(batch_index));
+  const float* logits = llama_get_logits_ith(llama_->get(), static_cast<int32_t>(batch_index));
   FQ_CHECK(logits != nullptr);
   std::span<const float> result{logits, static_cast<size_t>(model_.vocabulary_size())};
   // -Inf is a token that can never come; that some architectures give.

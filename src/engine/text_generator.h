@@ -13,6 +13,8 @@
 
 namespace fakequant {
 
+class LlamaContext;
+
 // Tokens that a model made after a prompt.
 struct GeneratedTokens {
   std::vector<int32_t> tokens;  // the one that ended the text included
@@ -49,7 +51,6 @@ class TextGenerator {
   std::vector<int32_t> most_likely(std::span<const int32_t> prompt, std::span<const int32_t> continuation);
 
  private:
-  struct Parts;
   // Reads a batch; the logits of its tokens from `first_output` on can be had from llama.cpp then.
   void decode_batch(std::span<const int32_t> tokens, size_t first_output);
   std::span<const float> logits_at(size_t batch_index) const;
@@ -57,7 +58,7 @@ class TextGenerator {
   const LoadedModel& model_;
   int batch_;
   int read_ = 0;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<LlamaContext> llama_;
 };
 
 // The index of the largest value, the first of several. Not empty.

@@ -81,28 +81,29 @@ class Stopwatch {
   }
 
   double read_prompt(const SpeedSubject& subject) {
-    ActiveVariant active(subject.variant);
-    TextGenerator& generator = *generators_[subject.variant.running];
-    std::vector<int32_t> tokens =
-        fixed_tokens(prompt_tokens_, subject.variant.running->model.vocabulary_size());
-    generator.clear();
-    double start = clock_();
-    generator.read(tokens);
-    return clock_() - start;
+    return time_of(subject, prompt_tokens_,
+                   [](TextGenerator& generator, std::span<const int32_t> tokens) { generator.read(tokens); });
   }
 
   double generate(const SpeedSubject& subject) {
-    ActiveVariant active(subject.variant);
-    TextGenerator& generator = *generators_[subject.variant.running];
-    std::vector<int32_t> tokens =
-        fixed_tokens(generated_tokens_, subject.variant.running->model.vocabulary_size());
-    generator.clear();
-    double start = clock_();
-    for (size_t i = 0; i < tokens.size(); ++i) generator.read(std::span(tokens).subspan(i, 1));
-    return clock_() - start;
+    return time_of(subject, generated_tokens_, [](TextGenerator& generator, std::span<const int32_t> tokens) {
+      for (size_t i = 0; i < tokens.size(); ++i) generator.read(tokens.subspan(i, 1));
+    });
   }
 
  private:
+  // Seconds that `read` takes for so many fixed tokens, from an empty context on.
+  double time_of(const SpeedSubject& subject, int token_count,
+                 const std::function<void(TextGenerator&, std::span<const int32_t>)>& read) {
+    ActiveVariant active(subject.variant);
+    TextGenerator& generator = *generators_[subject.variant.running];
+    std::vector<int32_t> tokens = fixed_tokens(token_count, subject.variant.running->model.vocabulary_size());
+    generator.clear();
+    double start = clock_();
+    read(generator, tokens);
+    return clock_() - start;
+  }
+
   std::span<const SpeedSubject> subjects_;
   const SpeedOptions& options_;
   const SecondsClock& clock_;

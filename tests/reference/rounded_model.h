@@ -7,13 +7,15 @@
 #include <utility>
 #include <vector>
 
-#include "engine/chunk_decoder.h"
+#include "engine/testing.h"
 #include "engine/weight_patch.h"
 #include "formats/format_grammar.h"
 #include "gguf/virtual_file.h"
 #include "tensors/rewrite.h"
 
 namespace fakequant::reference_testing {
+
+using engine_testing::chunk_logits;
 
 class RoundedModel {
  public:
@@ -74,24 +76,6 @@ class RoundedModel {
   std::vector<TensorType> types_;
   size_t made_count_ = 0;
 };
-
-// The logits of the second half of a chunk of `context` tokens, the same tokens for equal vocabularies.
-inline std::vector<float> chunk_logits(const LoadedModel& model, int context) {
-  std::vector<int32_t> tokens;
-  uint32_t state = 12345;
-  for (int i = 0; i < context; ++i) {
-    state = state * 1664525 + 1013904223;
-    tokens.push_back(static_cast<int32_t>((state >> 8) % static_cast<uint32_t>(model.vocabulary_size())));
-  }
-  DecodeOptions options;
-  options.context = context;
-  options.batch = context;
-  ChunkDecoder decoder(model, options);
-  std::vector<float> result;
-  decoder.decode(tokens,
-                 [&](size_t, std::span<const float> logits) { result.assign(logits.begin(), logits.end()); });
-  return result;
-}
 
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
