@@ -203,12 +203,13 @@ TEST(StoreTensor, TellsOfAnotherTypeThoughTheBytesAreTheSame) {
 
 TEST(StoreTensor, MeasuresAllPiecesTogether) {
   // Large values in the first piece, zeros, which nothing changes, in the last.
-  std::vector<float> values = normal_values(256 * kRows, 6);
-  for (size_t i = 0; i < 256 * 100; ++i) values[i] *= 50;
-  std::fill(values.end() - 256 * 300, values.end(), 0.0F);
+  std::vector<float> normal = normal_values(256 * kRows, 6);
+  for (size_t i = 0; i < 256 * 100; ++i) normal[i] *= 50;
+  std::fill(normal.end() - 256 * 300, normal.end(), 0.0F);
   for (size_t large : {size_t{0}, size_t{256 * 290}}) {
     SCOPED_TRACE(large);
     // In the first piece or the second: beside 99, of which a code is a seventh, 7 becomes 0, the largest error.
+    std::vector<float> values = normal;
     values[large] = 99;
     values[large + 1] = 7;
     TestFolder folder;
