@@ -203,12 +203,15 @@ TEST(StoreTensor, TellsOfAnotherTypeThoughTheBytesAreTheSame) {
 
 TEST(StoreTensor, MeasuresAllPiecesTogether) {
   // Large values in the first piece, zeros, which nothing changes, in the last.
-  std::vector<float> values = normal_values(256 * kRows, 6);
-  for (size_t i = 0; i < 256 * 100; ++i) values[i] *= 50;
-  std::fill(values.end() - 256 * 300, values.end(), 0.0F);
+  std::vector<float> normal = normal_values(256 * kRows, 6);
+  for (size_t i = 0; i < 256 * 100; ++i) normal[i] *= 50;
+  std::fill(normal.end() - 256 * 300, normal.end(), 0.0F);
   for (size_t large : {size_t{0}, size_t{256 * 290}}) {
     SCOPED_TRACE(large);
-    values[large] = 99;  // where the largest error is, in the first piece or the second
+    // In the first piece or the second: beside 99, of which a code is a seventh, 7 becomes 0, the largest error.
+    std::vector<float> values = normal;
+    values[large] = 99;
+    values[large + 1] = 7;
     TestFolder folder;
     GgufBuilder builder;
     add_values(builder, kHalf, TensorType::F16, {256, kRows}, values);
@@ -238,6 +241,7 @@ TEST(StoreTensor, MeasuresAllPiecesTogether) {
     EXPECT_EQ(result.store_max_abs, largest);
     EXPECT_EQ(result.difference.changed_count, wanted.changed_count);
     EXPECT_EQ(result.difference.max_abs, wanted.max_abs);
+    EXPECT_EQ(result.difference.max_abs_index, large + 1);
     EXPECT_EQ(result.difference.max_abs_index, wanted.max_abs_index);
     EXPECT_EQ(result.difference.max_rel_index, wanted.max_rel_index);
   }
@@ -246,13 +250,46 @@ TEST(StoreTensor, MeasuresAllPiecesTogether) {
 TEST(StoreTensor, CountsInfinitiesThatBecomeFinite) {
   TestFolder folder;
   GgufBuilder builder;
-  add_values(builder, "a", TensorType::F32, {4}, std::vector<float>{INFINITY, -INFINITY, 1, 2});
+  std::vector<float> values(256 * kRows,
+                            1.0F);  // two in the first piece, one in the second, none in the last
+  values[0] = INFINITY;
+  values[1] = -INFINITY;
+  values[256 * 290] = INFINITY;
+  add_values(builder, "a", TensorType::F32, {256, kRows}, values);
   std::string input = folder.write("in.gguf", builder.build());
   TensorResult result{};
   Job(input, "a", "f16:sat", TensorType::F32).bytes(result);
-  EXPECT_EQ(result.saturated_infinities, 2U);
+  EXPECT_EQ(result.saturated_infinities, 3U);
   Job(input, "a", "f16", TensorType::F32).bytes(result);
   EXPECT_EQ(result.saturated_infinities, 0U);
+}
+
+TEST(StoreTensor, KeepsTheBytesOfValuesThatRoundingLeaves) {
+  TestFolder folder;
+  GgufBuilder builder;
+  // Zeros behind codes that ggml would not choose for them: blocks with a scale of 0.
+  std::string blocks(4 * 34, '\x11');
+  for (size_t i = 0; i < blocks.size(); i += 34) blocks.replace(i, 2, std::string(2, '\0'));
+  builder.add_tensor("quantized", static_cast<uint32_t>(TensorType::Q8_0), {32, 4}, blocks);
+  std::string input = folder.write("in.gguf", builder.build());
+  TensorResult result{};
+  EXPECT_EQ(gguf_testing::text_of(Job(input, "quantized", "bf16", TensorType::Q8_0).bytes(result)), blocks);
+  EXPECT_FALSE(result.bytes_changed);
+}
+
+TEST(StoreTensor, WhatStoringTakesBackIsNoChange) {
+  // Codes of 16 bits move these values by less than half a step of F16.
+  TestFolder folder;
+  GgufBuilder builder;
+  std::vector<float> values(64);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = 1 + static_cast<float>(i) / 64;
+  add_values(builder, "a", TensorType::F16, {64}, values);
+  std::string input = folder.write("in.gguf", builder.build());
+  TensorResult result{};
+  Job(input, "a", "int16:group=32", TensorType::F16).bytes(result);
+  EXPECT_GT(result.store_changed_count, 0U);
+  EXPECT_EQ(result.difference.changed_count, 0U);
+  EXPECT_FALSE(result.bytes_changed);
 }
 
 TEST(StoreTensor, RefusesAQuantizedTypeThatCannotHoldTheValues) {
