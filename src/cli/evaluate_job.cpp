@@ -100,6 +100,11 @@ void EvaluateJob::plan_alone() {
   }
 }
 
+// Whether the weights of a baseline that is a model are patched.
+bool EvaluateJob::changes_baseline() const {
+  return !inputs_.logits_file() && (options_.recipe.given() || options_.control != "none");
+}
+
 void EvaluateJob::plan_comparison() {
   Draft main;
   const InputFile& first = inputs_.file(options_.models.front());
@@ -108,8 +113,7 @@ void EvaluateJob::plan_comparison() {
     baseline = options_.baseline.empty() ? &first : &inputs_.file(options_.baseline);
     main.plan.keeps_logits = true;
     ModelOptions options = options_.model;
-    options.mapped =
-        !options_.recipe.given() && options_.control == "none";  // then nothing changes its weights
+    options.mapped = !changes_baseline();
     main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options))});
   }
   if (options_.recipe.given()) {
@@ -132,7 +136,8 @@ void EvaluateJob::add_models(Draft& main) {
   if (options_.real)
     throw UsageError("--real is for recipes of ggml types: give --recipe, or --tensors and --format");
   ModelOptions options = options_.model;
-  options.mapped = true;  // no recipe changes these models
+  // No recipe changes these models. What is timed is held as the baseline is, which the control row may change.
+  options.mapped = !options_.text.speed || !changes_baseline();
   for (const std::string& name : options_.models) {
     const InputFile& file = inputs_.file(name);
     bool is_baseline =
