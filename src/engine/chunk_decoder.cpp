@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/guard.h"
 #include "engine/llama_handles.h"
 #include "engine/llama_log.h"
@@ -61,7 +62,7 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
   if (llama_get_memory(context) == nullptr) {
     throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
-                model.path());
+                printable(model.path()));
   }
   llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
 }

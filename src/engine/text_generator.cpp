@@ -48,7 +48,7 @@ TextGenerator::TextGenerator(const LoadedModel& model, const DecodeOptions& opti
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
   if (llama_get_memory(context) == nullptr) {
     throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
-                model.path());
+                printable(model.path()));
   }
   llama_attach_threadpool(context, parts_->pool.get(), parts_->pool.get());
 }
