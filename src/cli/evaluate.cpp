@@ -58,10 +58,18 @@ int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
   return kDone;
 }
 
-// Options that mean nothing to models that stand alone are refused rather than passed over.
+// Options that mean nothing to what is measured are refused rather than passed over.
 void check_options(const EvaluateOptions& options) {
   if (options.texts.empty() && !options.text.asked())
     throw UsageError("--file is required, or --prompts or --speed");
+  const std::pair<const char*, bool> of_recipes[] = {{"--store", options.recipe.store != "keep"},
+                                                     {"--imatrix", !options.recipe.importance.empty()},
+                                                     {"--seed", options.recipe.seed.has_value()},
+                                                     {"--skip-unfit", options.recipe.skip_unfit}};
+  for (const auto& [name, given] : of_recipes) {
+    if (given && !options.recipe.given())
+      throw UsageError("{} is for recipes: give --recipe, or --tensors and --format", name);
+  }
   if (options.compares()) return;
   const std::pair<const char*, bool> of_comparisons[] = {
       {"--real", options.real},

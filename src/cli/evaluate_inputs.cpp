@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/prompt.h"
 
 namespace fakequant::cli {
 
@@ -37,6 +38,7 @@ EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& co
   open_files(common);
   settle_context();
   if (options_.compares()) check_vocabularies();
+  if (options_.compares() && !options_.text.prompts.empty() && !logits_file_) check_ends();
 }
 
 // Every model once, without its weights.
@@ -133,6 +135,20 @@ void EvaluateInputs::check_vocabularies() const {
     throw Error("{}: found log-probabilities of {}, wanted those of the {} that {} has",
                 printable(logits_file_->path()), counted(logits_file_->vocabulary_size(), "token"),
                 first.planned->vocabulary_size(), printable(first.name));
+  }
+}
+
+// Where one text ends and the other goes on there is no token to compare.
+void EvaluateInputs::check_ends() const {
+  const InputFile& first = files_.front();
+  for (const InputFile& file : files_) {
+    std::optional<int32_t> token = differing_end(*file.planned, *first.planned);
+    if (!token) continue;
+    throw Error(
+        "{}: found other tokens that end a text than those of {} (token {}, '{}', ends it in one of them), "
+        "wanted the same for --prompts",
+        printable(file.name), printable(first.name), *token,
+        printable(name_of_token(*first.planned, *token)));
   }
 }
 

@@ -50,7 +50,7 @@ struct InputFile {
 class EvaluateInputs {
  public:
   // Opens all models and reads all texts, and settles options.decode.context. Throws Error for what cannot be read or evaluated, and
-  // where models that are compared have different vocabularies.
+  // where models that are compared have different vocabularies, or end the texts of --prompts with different tokens.
   EvaluateInputs(EvaluateOptions& options, const CommonOptions& common);
   EvaluateInputs(const EvaluateInputs&) = delete;
   EvaluateInputs& operator=(const EvaluateInputs&) = delete;
@@ -73,6 +73,7 @@ class EvaluateInputs {
   void settle_context();
   void check_positions(const InputFile& file) const;
   void check_vocabularies() const;
+  void check_ends() const;
   void check_logits_file(std::vector<TokenizedText>& texts) const;
 
   EvaluateOptions& options_;

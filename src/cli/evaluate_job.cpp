@@ -100,6 +100,23 @@ void EvaluateJob::plan_alone() {
   }
 }
 
+// Whether the weights of a baseline that is a model are patched.
+bool EvaluateJob::changes_baseline() const {
+  return !inputs_.logits_file() && (options_.recipe.given() || options_.control != "none");
+}
+
+// A file of logits is no model whose weights could be rounded, and its logits are read as they are needed.
+void EvaluateJob::check_options_of_logits_file() const {
+  const std::pair<const char*, bool> of_models[] = {
+      {"--control", !options_.control.empty() && options_.control != "none"},
+      {"--logits-memory", options_.logits_bytes.has_value()}};
+  for (const auto& [name, given] : of_models) {
+    if (given)
+      throw UsageError("{} is for a baseline that is a model, found a file of logits: {}", name,
+                       printable(options_.baseline));
+  }
+}
+
 void EvaluateJob::plan_comparison() {
   Draft main;
   const InputFile& first = inputs_.file(options_.models.front());
@@ -108,9 +125,10 @@ void EvaluateJob::plan_comparison() {
     baseline = options_.baseline.empty() ? &first : &inputs_.file(options_.baseline);
     main.plan.keeps_logits = true;
     ModelOptions options = options_.model;
-    options.mapped =
-        !options_.recipe.given() && options_.control == "none";  // then nothing changes its weights
+    options.mapped = !changes_baseline();
     main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options))});
+  } else {
+    check_options_of_logits_file();
   }
   if (options_.recipe.given()) {
     add_recipes(main);
@@ -132,7 +150,8 @@ void EvaluateJob::add_models(Draft& main) {
   if (options_.real)
     throw UsageError("--real is for recipes of ggml types: give --recipe, or --tensors and --format");
   ModelOptions options = options_.model;
-  options.mapped = true;  // no recipe changes these models
+  // No recipe changes these models. What is timed is held as the baseline is, which the control row may change.
+  options.mapped = !options_.text.speed || !changes_baseline();
   for (const std::string& name : options_.models) {
     const InputFile& file = inputs_.file(name);
     bool is_baseline =
@@ -174,7 +193,8 @@ void EvaluateJob::add_recipes(Draft& main) {
     size_t result = add_recipe(recipe, source, main);
     if (options_.real) add_real(recipe, result, main);
   }
-  bool any_real = std::ranges::any_of(results, [](const EvaluatedVariant& result) { return result.real.has_value(); });
+  bool any_real =
+      std::ranges::any_of(results, [](const EvaluatedVariant& result) { return result.real.has_value(); });
   if (options_.real && !any_real)
     throw Error(
         "--real: found no recipe that rounds a matrix to a type of ggml's, wanted one, for example q4_k");
@@ -253,7 +273,12 @@ void EvaluateJob::add_control(const InputFile& file, Draft& main) {
   Format format = parse_format(options_.control.empty() ? "bf16" : options_.control);
   Plan plan = control_plan(file.model.tensors(), format);
   size_t chosen = plan.tensors.size();
-  if (chosen == 0) return;
+  if (chosen == 0) {
+    warn(common_,
+         fmt::format("no control row: {} has no tensor that takes {} in the type that it is stored as",
+                     printable(file.name), format.name));
+    return;
+  }
   size_t all = file.model.tensors().size();
   std::string name =
       fmt::format("control: {} {}", format.name,

@@ -60,6 +60,8 @@ class EvaluateJob {
 
   void plan_alone();
   void plan_comparison();
+  bool changes_baseline() const;
+  void check_options_of_logits_file() const;
   void add_models(Draft& main);
   void add_recipes(Draft& main);
   size_t add_recipe(PlannedRecipe& recipe, size_t source, Draft& main);

@@ -1,6 +1,7 @@
 #include "engine/llama_context.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/guard.h"
 #include "engine/llama_log.h"
 
@@ -47,7 +48,7 @@ LlamaContext::LlamaContext(const LoadedModel& model, const DecodeOptions& option
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model as asked", log));
   if (llama_get_memory(get()) == nullptr) {
     throw Error("{}: found a model without memory of earlier tokens, wanted one that predicts the next",
-                model.path());
+                printable(model.path()));
   }
   llama_attach_threadpool(get(), pool_.get(), pool_.get());
 }

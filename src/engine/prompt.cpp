@@ -80,4 +80,12 @@ bool ends_text(const LoadedModel& model, int32_t token) {
   return llama_vocab_is_eog(llama_model_get_vocab(model.get()), token);
 }
 
+std::optional<int32_t> differing_end(const LoadedModel& a, const LoadedModel& b) {
+  FQ_CHECK(a.vocabulary_size() == b.vocabulary_size());
+  for (int32_t token = 0; token < a.vocabulary_size(); ++token) {
+    if (ends_text(a, token) != ends_text(b, token)) return token;
+  }
+  return std::nullopt;
+}
+
 }  // namespace fakequant

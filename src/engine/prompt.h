@@ -2,6 +2,7 @@
 // Prompts as a model reads them, and the text of what it answers. Knows no probabilities.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,5 +31,9 @@ std::string text_of(const LoadedModel& model, const std::vector<int32_t>& tokens
 
 // Whether the model says with this token that its text ends.
 bool ends_text(const LoadedModel& model, int32_t token);
+
+// The first token that ends a text for one of two models and not for the other; nothing when they end alike. Both
+// have the same number of tokens (checked).
+std::optional<int32_t> differing_end(const LoadedModel& a, const LoadedModel& b);
 
 }  // namespace fakequant

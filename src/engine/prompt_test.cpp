@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "engine/testing.h"
 
 namespace fakequant {
 namespace {
@@ -21,6 +22,20 @@ TEST(PromptTokens, BeginWithBosAndKnowSpecialWords) {
   EXPECT_LT(tokens.size(), demo().tokenize("a</s>tree").size()) << "</s> is one token";
   EXPECT_EQ(prompt_tokens(demo(), "tree"), demo().tokenize("tree"));
   EXPECT_EQ(prompt_tokens(demo(), "").size(), 1U);
+}
+
+TEST(DifferingEnd, IsTheFirstTokenThatEndsATextOfOneModelOnly) {
+  gguf_testing::TestFolder folder;
+  auto with_end = [&](uint32_t token) {
+    std::string bytes = engine_testing::demo_without(
+        {"tokenizer.ggml.eos_token_id"},
+        [&](gguf_testing::GgufBuilder& builder) { builder.add("tokenizer.ggml.eos_token_id", token); });
+    return engine_testing::load(folder.write("end.gguf", bytes), LoadedModel::Weights::planned);
+  };
+  EXPECT_EQ(differing_end(demo(), with_end(2)), std::nullopt);
+  EXPECT_EQ(differing_end(demo(), with_end(1990)), 1990);
+  EXPECT_EQ(differing_end(with_end(1990), demo()), 1990);
+  EXPECT_EQ(differing_end(with_end(1990), with_end(1991)), 1990);
 }
 
 TEST(TextOf, JoinsPiecesAsBytes) {

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <set>
 
 #include "base/error.h"
 #include "engine/guard.h"
+#include "engine/llama_context.h"
 #include "engine/llama_log.h"
 
 namespace fakequant {
@@ -18,10 +18,6 @@ namespace fakequant {
 namespace {
 
 using Tensors = std::map<std::string, std::vector<ggml_tensor*>>;
-
-struct FreeContext {
-  void operator()(llama_context* context) const { llama_free(context); }
-};
 
 // The tensor whose memory `tensor` shows, itself when it is no view.
 ggml_tensor* owner_of(ggml_tensor* tensor) {
@@ -59,7 +55,7 @@ ModelWeights::ModelWeights(const LoadedModel& model, int context) {
   params.cb_eval_user_data = &tensors_;
   LlamaLog log;
   CrashGuard guard(model.path(), "running two tokens through it");
-  std::unique_ptr<llama_context, FreeContext> probe(llama_init_from_model(model.get(), params));
+  ContextHandle probe(llama_init_from_model(model.get(), params));
   if (probe == nullptr)
     throw Error("{}", llama_failure(model.path(), "llama.cpp cannot run this model", log));
   llama_token tokens[kTokens] = {0, 0};

@@ -136,7 +136,7 @@ TextComparison compare(TextGenerator& generator, const LoadedModel& model, const
   result.equal_share = equal_share(generated.tokens, baseline.tokens);
   size_t common = common_length(generated.tokens, baseline.tokens);
   if (generated.tokens != baseline.tokens) {
-    // Runs end alike: with an end that is a token, or where there is no more room.
+    // Texts end alike: with a token that ends one of either model, or where there is no more room.
     FQ_CHECK(common < generated.tokens.size() && common < baseline.tokens.size());
     Divergence divergence;
     divergence.token_index = common;

@@ -76,7 +76,7 @@ struct GenerationResult {
 // Makes the text of every run with the baseline, then with each variant, and compares. A single model is a baseline
 // without variants.
 //
-//   variants  of the baseline's vocabulary
+//   variants  of the baseline's vocabulary, whose texts end with the same tokens (differing_end)
 //   progress  is told after each text how many tokens it was worth, generation_work() in all, from several threads; may be empty
 //   throws    Error when a prompt leaves no room in the context, when there is no chat template that llama.cpp
 //             knows, and when llama.cpp fails; NonFiniteError when the baseline computes NaN or Inf

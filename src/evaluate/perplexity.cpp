@@ -77,12 +77,12 @@ class OrderedSum {
 }  // namespace
 
 std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
-                       size_t label_index, double measure) {
+                       size_t label_index, double nats) {
   return fmt::format(
       "{}: chunk {}, position {}: found {} as -ln of the next token's probability, wanted a finite number; "
       "the model computes NaN or Inf",
       printable(model), chunk_index + 1, static_cast<size_t>(decoder.first_position()) + label_index,
-      std::isnan(measure) ? "NaN" : "Inf");
+      std::isnan(nats) ? "NaN" : "Inf");
 }
 
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,

@@ -49,9 +49,9 @@ class PerplexitySum {
   std::vector<double> running_;
 };
 
-// The sentence on a scored token whose -ln of probability, or divergence, `measure` is NaN or Inf.
+// The sentence on a scored token whose -ln of probability, `nats`, is NaN or Inf.
 std::string not_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,
-                       size_t label_index, double measure);
+                       size_t label_index, double nats);
 
 // Throws NonFiniteError of not_finite where `nats`, what negative_log_likelihood gave for a chunk, are not finite.
 void check_finite(const std::string& model, const ChunkDecoder& decoder, size_t chunk_index,

@@ -198,6 +198,9 @@ class Refusals(ProgramTest):
                               (*ffn, "--repack"): "--repack excludes recipes", (*ffn, "--logits-memory", "much"): "wanted a size",
                               (*ffn, "--recipe", "r.toml"): "--recipe already says", (*ffn, "--control", "q9"): "'q9' is no format",
                               ("--real",): "--real", ("--per-chunk",): "--per-chunk", ("--control", "f16"): "--control",
+                              ("--store", "auto"): "--store is for recipes", ("--seed", "1"): "--seed is for recipes",
+                              ("--imatrix", "i.dat"): "--imatrix is for recipes", ("--skip-unfit",): "--skip-unfit is for recipes",
+                              ("--baseline", "demo", "--store", "f32"): "--store is for recipes",
                               ("--baseline", "demo", "--repack"): "--control none"}.items():
             self.assert_usage(*fast, *options, says=says)
         self.assert_usage("evaluate", "demo", "demo", "-f", TEXT, *ffn, says="found 2 models, wanted one")

@@ -134,6 +134,15 @@ class Texts(TextsTest):
         plain = self.run_json("evaluate", chat, "--prompts", self.prompts())["generation"]["runs"]
         self.assertNotEqual(plain[0]["prompt_tokens"], ours[0]["prompt_tokens"])
 
+    def test_models_whose_texts_end_with_other_tokens_are_refused(self):
+        data = DEMO.read_bytes()
+        place = data.index(b"tokenizer.ggml.eos_token_id") + len(b"tokenizer.ggml.eos_token_id") + 4
+        other = self.write("other.gguf", data[:place] + (1990).to_bytes(4, "little") + data[place + 4:])
+        for model, baseline in ((other, "demo"), ("demo", other)):
+            self.assert_refused("evaluate", model, "--baseline", baseline, "--prompts", self.prompts(),
+                                says=("found other tokens that end a text", "(token 1990, ',',"))
+        self.run_ok("evaluate", other, "--prompts", self.prompts())
+
     def test_a_variant_that_computes_nan(self):
         norm, = (t for t in gguf_py().GGUFReader(DEMO).tensors if t.name == "output_norm.weight")
         data = bytearray(DEMO.read_bytes())

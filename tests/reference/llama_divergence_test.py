@@ -165,6 +165,9 @@ class LlamaDivergence(ProgramTest):
     def test_logits_files_that_do_not_fit_are_refused(self):
         variant = self.variant()
         self.by_llama(DEMO, variant, self.text, *OPTIONS)
+        for option in (("--control", "bf16"), ("--logits-memory", "1G")):
+            self.assert_usage("evaluate", variant, "--baseline", self.logits, "-f", self.text, *OPTIONS, *option,
+                              says=f"{option[0]} is for a baseline that is a model")
         other = self.write("other.txt", TEXT.read_bytes()[20000:40000])
         self.assert_refused("evaluate", variant, "--baseline", self.logits, "-f", other, *OPTIONS, says="logits.bin")
         data = self.logits.read_bytes()
