@@ -2,11 +2,38 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
 
 namespace fakequant {
+
+namespace {
+
+// Of what decoders throw, that of the first group of the text. Groups are begun in order, so all before one that
+// failed have been begun: which is the first does not depend on the number of decoders.
+class FirstFailure {
+ public:
+  void add(size_t group, std::exception_ptr error) {
+    std::lock_guard lock(mutex_);
+    if (error_ != nullptr && group_ < group) return;
+    group_ = group;
+    error_ = std::move(error);
+  }
+  void rethrow() const {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::mutex mutex_;
+  size_t group_ = 0;
+  std::exception_ptr error_;
+};
+
+}  // namespace
 
 size_t scored_tokens(const ChunkDecoder& decoder) {
   return static_cast<size_t>(decoder.context() - decoder.first_position() - 1);
@@ -18,6 +45,7 @@ void decode_chunks(DecoderList decoders, std::span<const int32_t> tokens, ChunkR
   size_t end = range.first + range.count;
   FQ_CHECK(end * static_cast<size_t>(decoders[0]->context()) <= tokens.size());
   std::atomic<size_t> next{range.first};
+  FirstFailure failure;
   // As many loops as decoders, not one call for each group: groups are then finished nearly in order.
   parallel_for(decoders.size(), [&](size_t worker) {
     ChunkDecoder& decoder = *decoders[worker];
@@ -36,10 +64,11 @@ void decode_chunks(DecoderList decoders, std::span<const int32_t> tokens, ChunkR
                        });
       } catch (...) {
         next = end;
-        throw;
+        failure.add(group, std::current_exception());
       }
     }
   });
+  failure.rethrow();
 }
 
 }  // namespace fakequant

@@ -35,7 +35,7 @@ struct ChunkRange {
 //             a thread of its own
 //   tokens    of the whole text
 //   visit     is called once for each chunk, from several threads, nearly in order
-//   throws    what decoders and visit throw; no further group is begun then
+//   throws    what decoders and visit throw, of several the one of the first group; no further group is begun then
 void decode_chunks(DecoderList decoders, std::span<const int32_t> tokens, ChunkRange range,
                    const std::function<void(const DecodedChunk&)>& visit);
 

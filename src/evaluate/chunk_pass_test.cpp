@@ -140,6 +140,31 @@ TEST(DecodeChunks, AnExceptionKeepsOtherDecodersFromBeginningAGroup) {
   EXPECT_LE(visits_of_others, 2U) << "more than the group that was begun";
 }
 
+TEST(DecodeChunks, OfSeveralExceptionsThatOfTheFirstGroupIsPassedOn) {
+  std::vector<int32_t> tokens = text_tokens(2 * kContext);
+  auto decoders = make_decoders(2, 1);
+  ThreadLimit limit(2);
+  std::atomic<bool> later_failed = false;
+  auto visit = [&](const DecodedChunk& chunk) {
+    if (chunk.index == 1) {
+      later_failed = true;
+      throw Error("later");
+    }
+    // Where no second thread comes, the first group fails alone.
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!later_failed && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    throw Error("first");
+  };
+  try {
+    decode_chunks(decoders, tokens, {0, 2}, visit);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "first");
+  }
+}
+
 TEST(ScoredTokens, AreTheSecondHalfWithoutTheLast) {
   for (auto [context, scored] : {std::pair{32, 15U}, {33, 16U}, {2, 0U}, {3, 1U}}) {
     DecodeOptions options;
