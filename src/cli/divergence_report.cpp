@@ -165,8 +165,10 @@ Json by_confidence_json(const DivergenceEstimate& estimate) {
 void print_divergences(std::span<const DivergenceRow> rows) {
   bool texts =
       std::any_of(rows.begin(), rows.end(), [](const DivergenceRow& row) { return !row.text.empty(); });
+  bool bits = std::any_of(rows.begin(), rows.end(), [](const DivergenceRow& row) { return row.bits; });
   std::vector<Table::Column> columns{{"variant", left}};
   if (texts) columns.push_back({"text", left});
+  if (bits) columns.push_back({"bits", right});
   for (const char* header : {"PPL", "ln ratio", "+/-", "mean KLD", "+/-", "median", "99 %", "99.9 %", "max",
                              "worst 1 %", "same top"}) {
     columns.push_back({header, right});
@@ -175,16 +177,18 @@ void print_divergences(std::span<const DivergenceRow> rows) {
   for (const DivergenceRow& row : rows) {
     std::vector<std::string> cells{printable(row.name)};
     if (texts) cells.push_back(printable(row.text));
+    if (bits) cells.push_back(row.bits ? fmt::format("{:.4g}", *row.bits) : "");
     for (std::string& cell : summary_cells(row.estimate)) cells.push_back(std::move(cell));
     table.add(std::move(cells));
   }
   fmt::print(
-      "{}\nln ratio: ln(PPL / PPL of the baseline). KLD: KL divergence from the baseline, in nats for each "
+      "{}\n{}ln ratio: ln(PPL / PPL of the baseline). KLD: KL divergence from the baseline, in nats for each "
       "scored token;\n"
       "median to max of tokens, worst 1 %: mean of the largest. same top: both find the same token most "
       "likely.\n"
       "+/-: standard errors that respect chunks (jackknife), n/a below {}.\n",
-      table.text(terminal_styles()), kLeastJackknifeChunks);
+      table.text(terminal_styles()), bits ? "bits: per weight, in the tensors that are rounded. " : "",
+      kLeastJackknifeChunks);
 }
 
 void print_divergence(const DivergenceRow& row) {

@@ -1,6 +1,7 @@
 #pragma once
 // What evaluate tells of models against a baseline, as text and as JSON.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +13,9 @@ namespace fakequant::cli {
 
 // A variant on a text.
 struct DivergenceRow {
-  std::string name;  // of the variant
-  std::string text;  // file; "" where there is only one
+  std::string name;            // of the variant
+  std::string text;            // file; "" where there is only one
+  std::optional<double> bits;  // per weight, of what was rounded; nothing for a file
   DivergenceEstimate estimate;
 };
 

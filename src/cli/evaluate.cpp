@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/evaluate_session.h"
 #include "cli/finite_weights.h"
+#include "formats/format_grammar.h"
 
 namespace fakequant::cli {
 
@@ -70,6 +71,7 @@ void check_options(const EvaluateOptions& options) {
     if (given && !options.recipe.given())
       throw UsageError("{} is for recipes: give --recipe, or --tensors and --format", name);
   }
+  if (!options.control.empty() && options.control != "none") parse_format(options.control);
   if (options.compares()) return;
   const std::pair<const char*, bool> of_comparisons[] = {
       {"--real", options.real},
@@ -90,6 +92,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   check_options(options);
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
+  options.decode.batch = options.batch;
   EvaluateJob job(options, common);
   job.inputs().warn_of_context(common);
   FiniteWeights weights;
@@ -99,6 +102,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   } catch (const NonFiniteError& error) {
     weights.explain(error);
   }
+  job.inputs().check_unchanged();
   EvaluationSettings settings{.decode = options.decode,
                               .threads = options.threads,
                               .flash_attention = options.flash_attention,
@@ -149,7 +153,8 @@ void add_comparison_options(CLI::App& app, EvaluateOptions& options) {
                      "; repeat it for more rows");
   app.add_flag("--real", options.real, "Beside each recipe of ggml types, also the really quantized tensors");
   app.add_option("--control", options.control,
-                 "Format that all weights are rounded to for a row that shows what is noise-sized, or none; "
+                 "Format that all weights that are stored as F32, F16 or BF16 are rounded to, for a row that "
+                 "shows what is noise-sized, or none; "
                  "default bf16")
       ->type_name("FORMAT");
   app.add_flag("--per-chunk", options.per_chunk, "Put each chunk's measures into --json");
@@ -194,7 +199,8 @@ constexpr const char* kFooter =
     "  ln ratio      ln(PPL / PPL of the baseline), paired token by token: 0.01 is 1 % worse\n"
     "  KLD           KL divergence in nats: its mean, and tokens that suffer most (99 %, 99.9 %, worst 1 %)\n"
     "  same top      share of tokens for which both find the same token most likely\n"
-    "  control       the same for all weights rounded to bf16: differences of its size are noise\n"
+    "  control       the same for all weights of F32, F16 and BF16 rounded to bf16: differences of its size "
+    "are noise\n"
     "The baseline of a recipe is the model itself, loaded once; weights are rounded in place and put back, "
     "and what is\n"
     "measured is what the file of `fakequant quantize` with that recipe would give, to the last digit. Where "
@@ -221,7 +227,7 @@ std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common) {
                  "Tokens of a chunk; default the smaller of 512 and what the model was trained on")
       ->type_name("N")
       ->check(CLI::Range(4, 1 << 24));
-  app.add_option("-b,--batch-size", options->decode.batch,
+  app.add_option("-b,--batch-size", options->batch,
                  "Tokens that are decoded together: whole chunks where they fit; default 2048")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 24));

@@ -59,7 +59,8 @@ void EvaluateInputs::open_files(const CommonOptions& common) {
       return same_file(file.model.path(), model_path(name));
     });
     if (known) continue;
-    files_.push_back({name, open_model(name), std::nullopt});
+    files_.push_back({name, open_model(name), std::nullopt, {}});
+    for (const std::string& path : files_.back().model.paths()) files_.back().states.emplace_back(path);
     std::vector<std::string> paths = files_.back().model.paths();
     inputs.insert(inputs.end(), paths.begin(), paths.end());
   }
@@ -88,6 +89,16 @@ const InputFile& EvaluateInputs::file(const std::string& name) const {
   return *found;
 }
 
+void EvaluateInputs::check_unchanged() const {
+  for (const InputFile& file : files_) {
+    for (const FileState& state : file.states) {
+      if (!state.is_current())
+        throw Error("{}: the file changed while it was evaluated, wanted one that stays",
+                    printable(state.path()));
+    }
+  }
+}
+
 void EvaluateInputs::settle_context() {
   int context = default_context(0);
   for (const InputFile& file : files_)
@@ -100,6 +111,11 @@ void EvaluateInputs::settle_context() {
     }
   }
   options_.decode.context = options_.context > 0 ? options_.context : context;
+  if (options_.batch == 0) {
+    int most = static_cast<int>(
+        std::min<int64_t>(kDefaultBatch, int64_t{options_.decode.context} * most_chunks_together()));
+    options_.decode.batch = std::max(most, 1);
+  }
   for (const InputFile& file : files_) check_positions(file);
 }
 
@@ -169,6 +185,11 @@ void EvaluateInputs::check_logits_file(std::vector<TokenizedText>& texts) const 
     throw Error("{}: holds one text's log-probabilities, found {} texts (-f)",
                 printable(logits_file_->path()), texts.size());
   TokenizedText& text = texts.front();
+  if (options_.chunks > 0 && text.chunks > logits_file_->chunk_count()) {
+    throw Error("{}: found log-probabilities of {}, wanted those of {} (--chunks)",
+                printable(logits_file_->path()), counted(logits_file_->chunk_count(), "chunk"),
+                format_count(text.chunks));
+  }
   text.chunks = std::min(text.chunks, logits_file_->chunk_count());
   size_t count = text.chunks * static_cast<size_t>(options_.decode.context);
   std::span<const int32_t> theirs = logits_file_->tokens().first(count);

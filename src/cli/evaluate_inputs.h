@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_state.h"
 #include "cli/evaluate_texts.h"
 #include "cli/recipe_options.h"
 #include "evaluate/corpus.h"
@@ -16,10 +17,13 @@
 
 namespace fakequant::cli {
 
+inline constexpr int kDefaultBatch = 2048;  // tokens
+
 struct EvaluateOptions {
   std::vector<std::string> models;
   std::vector<std::string> texts;
   int context = 0;  // 0: the smaller of 512 and the training context
+  int batch = 0;    // 0: kDefaultBatch, or what as many short chunks have as can be decoded together
   int chunks = 0;   // 0: all
   std::string flash_attention = "auto";
   std::string cache_k = "f16";
@@ -43,6 +47,7 @@ struct InputFile {
   std::string name;  // as the user gave it
   Model model;
   std::optional<LoadedModel> planned;  // without its weights
+  std::vector<FileState> states;       // of its parts, when it was opened
 
   ModelSource source(const ModelOptions& options) const;
 };
@@ -64,6 +69,9 @@ class EvaluateInputs {
 
   // The texts as the model reads them. Throws Error for one that is too short, or that is not the logits file's.
   std::vector<TokenizedText> texts(const InputFile& file) const;
+
+  // Throws Error when a file of a model has changed since it was opened: then what was measured is of neither version.
+  void check_unchanged() const;
 
   // Warns of models that were trained on fewer tokens than a chunk has.
   void warn_of_context(const CommonOptions& common) const;

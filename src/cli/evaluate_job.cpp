@@ -38,6 +38,19 @@ std::string type_changes(const Model& model, const std::vector<TensorType>& type
   return join(parts, ", ");
 }
 
+// llama.cpp ends the process when its kernels meet such tensors.
+void check_one_dimensional(const Model& model, const PlannedRecipe& recipe) {
+  for (const PlannedTensor& planned : recipe.plan().tensors) {
+    const TensorInfo& info = *model.tensors()[planned.tensor_index].info;
+    TensorType type = recipe.types()[planned.tensor_index];
+    if (info.shape.size() > 1 || type == TensorType::F32 || type == info.type) continue;
+    throw Error(
+        "{}: --store would put '{}' into {}, wanted F32 for a tensor of one dimension: llama.cpp's kernels "
+        "take no other; give --store keep or auto",
+        recipe.name(), printable(info.name), name_of(type));
+  }
+}
+
 }  // namespace
 
 size_t EvaluateJob::Draft::add_source(ModelSource source) {
@@ -70,8 +83,22 @@ size_t EvaluateJob::add_result(std::string name, Kind kind, const InputFile& fil
   return results.size() - 1;
 }
 
+// Rounding all weights takes a copy of them, which nobody may have asked for.
+void EvaluateJob::drop_control_without_memory(Draft& draft, const std::vector<MemoryNeeds>& needs,
+                                              const SessionOptions& options) {
+  if (!draft.control || fit_together(draft.plan, {0, *draft.control}, needs, options, free_memory_bytes()))
+    return;
+  std::string reason = "no memory for a copy of all weights that it rounds";
+  if (!options_.control.empty())
+    throw Error("--control {}: {}; give --control none", options_.control, reason);
+  warn(common_, "there is no control row: " + reason);
+  draft.plan.variants.pop_back();
+  draft.results.pop_back();
+  results.pop_back();
+}
+
 // `file` is the model that reads the texts.
-void EvaluateJob::add_sessions(const Draft& draft, const InputFile& file) {
+void EvaluateJob::add_sessions(Draft& draft, const InputFile& file) {
   std::vector<MemoryNeeds> needs;
   for (const ModelSource& source : draft.plan.sources) needs.push_back(memory_needs(source, options_.decode));
   std::vector<TokenizedText> texts = inputs_.texts(file);
@@ -79,6 +106,7 @@ void EvaluateJob::add_sessions(const Draft& draft, const InputFile& file) {
   auto group = static_cast<size_t>(std::max(1, options_.decode.batch / options_.decode.context));
   for (const TokenizedText& text : texts)
     options.most_groups = std::max(options.most_groups, (text.chunks + group - 1) / group);
+  drop_control_without_memory(draft, needs, options);
   for (SessionPart& part : sessions_that_fit(draft.plan, needs, options, free_memory_bytes())) {
     JobSession& session = sessions.emplace_back();
     for (size_t variant : part.variants) session.results.push_back(draft.results[variant]);
@@ -143,7 +171,8 @@ void EvaluateJob::plan_comparison() {
     add_control(*baseline, main);
   }
   add_sessions(main, first);
-  for (const Widened& widened : widened_) add_sessions(widened.draft, first);
+  for (Widened& widened : widened_) add_sessions(widened.draft, first);
+  if (options_.recipe.seed && !seed_) warn(common_, kSeedUnused);
 }
 
 void EvaluateJob::add_models(Draft& main) {
@@ -188,6 +217,7 @@ void EvaluateJob::add_recipes(Draft& main) {
     Plan plan = make_plan(file.model.tensors(), named.rules, plan_options);
     if (is_stochastic(plan)) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
     PlannedRecipe& recipe = plan_recipe(std::move(named.name), std::move(plan), file);
+    check_one_dimensional(file.model, recipe);
     warn_of_plan(common_, file.model, recipe.plan(), recipe.rounders().without_importance(),
                  options_.recipe.importance);
     size_t result = add_recipe(recipe, source, main);
@@ -197,8 +227,8 @@ void EvaluateJob::add_recipes(Draft& main) {
       std::ranges::any_of(results, [](const EvaluatedVariant& result) { return result.real.has_value(); });
   if (options_.real && !any_real)
     throw Error(
-        "--real: found no recipe that rounds a matrix to a type of ggml's, wanted one, for example q4_k");
-  if (options_.recipe.seed && !seed_) warn(common_, kSeedUnused);
+        "--real: found no recipe that rounds a matrix to a type of ggml's, wanted one, for example q4_k or "
+        "mxfp4_ggml");
 }
 
 size_t EvaluateJob::add_recipe(PlannedRecipe& recipe, size_t source, Draft& main) {
@@ -247,6 +277,7 @@ void EvaluateJob::add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft
   if (baseline.types == recipe.types()) {
     baseline.draft.add(result, {recipe.name(), 0, &recipe});
   } else {
+    results[result].storage = type_changes(inputs_.file(options_.models.front()).model, recipe.types());
     add_rounded(recipe, result, baseline.draft);
   }
 }
@@ -255,8 +286,10 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
   const InputFile& file = inputs_.file(options_.models.front());
   size_t count = recipe.really_quantizable().size();
   if (count == 0) {
-    warn(common_, fmt::format("--real: {} rounds no matrix to a type of ggml's: it has no kernels of its own",
-                              recipe.name()));
+    warn(common_,
+         fmt::format("--real: {} rounds no matrix to a type of ggml's, which alone have kernels (ggml's own "
+                     "MX and NV formats are mxfp4_ggml and nvfp4_ggml)",
+                     recipe.name()));
     return;
   }
   size_t left = recipe.plan().tensors.size() - count;
@@ -266,6 +299,7 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
   size_t source =
       main.add_source(virtual_source(name, options_.model, [&recipe] { return recipe.really_quantized(); }));
   results[fake_result].real = result;
+  if (recipe.changes_types()) results[result].baseline_name = file.name + " as it is";
   main.add(result, {name, source});
 }
 
@@ -283,7 +317,9 @@ void EvaluateJob::add_control(const InputFile& file, Draft& main) {
   std::string name =
       fmt::format("control: {} {}", format.name,
                   chosen == all ? "everywhere" : fmt::format("on {} of {} tensors", chosen, all));
+  if (is_stochastic(plan)) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
   PlannedRecipe& recipe = plan_recipe(name, std::move(plan), file);
+  main.control = main.plan.variants.size();
   main.add(add_result(name, Kind::control, file, &recipe), {name, 0, &recipe});
 }
 

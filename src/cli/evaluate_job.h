@@ -45,6 +45,8 @@ class EvaluateJob {
     SessionPlan plan;
     std::vector<size_t> results;
 
+    std::optional<size_t> control = {};  // which variant, the last one, rounds all weights
+
     size_t add_source(ModelSource source);
     void add(size_t result, PlannedVariant variant);
   };
@@ -73,7 +75,9 @@ class EvaluateJob {
   PlannedRecipe& plan_recipe(std::string name, Plan plan, const InputFile& file);
   size_t add_result(std::string name, EvaluatedVariant::Kind kind, const InputFile& file,
                     const PlannedRecipe* recipe = nullptr);
-  void add_sessions(const Draft& draft, const InputFile& file);
+  void drop_control_without_memory(Draft& draft, const std::vector<MemoryNeeds>& needs,
+                                   const SessionOptions& options);
+  void add_sessions(Draft& draft, const InputFile& file);
 
   EvaluateOptions& options_;
   const CommonOptions& common_;

@@ -37,6 +37,21 @@ void print_running(const std::vector<EvaluatedVariant>& models) {
   }
 }
 
+// Then its numbers say nothing of the rounding.
+bool all_unused(const EvaluatedVariant& variant) {
+  return variant.patch && variant.patch->unused.size() == variant.recipe->plan().tensors.size();
+}
+
+std::string shown_name(const EvaluatedVariant& variant) {
+  return variant.name + (all_unused(variant) ? " (unused weights)" : "");
+}
+
+// Bits per weight of the rounded tensors.
+std::optional<double> bits_of(const EvaluatedVariant& variant) {
+  if (variant.recipe == nullptr) return std::nullopt;
+  return variant.recipe->plan().achieved_bits.value();
+}
+
 // What carrying out a recipe did to the weights, in a line.
 std::string patch_line(const EvaluatedVariant& variant) {
   const Plan& plan = variant.recipe->plan();
@@ -60,7 +75,7 @@ std::string patch_line(const EvaluatedVariant& variant) {
       text += fmt::format("; the storage type cannot hold {} of them exactly", format_count(stored));
     if (nonfinite > 0) text += fmt::format("; {} become NaN or Inf", counted(nonfinite, "value"));
   }
-  return text + fmt::format("; {:.4g} bits per weight in them", plan.achieved_bits.value());
+  return text;
 }
 
 // What stands beside variants comes last.
@@ -86,6 +101,10 @@ void print_notes(const std::vector<EvaluatedVariant>& variants, const Evaluation
     if (!variant.baseline_name.empty()) {
       fmt::print("{}: compared with the model {}.\n", printable(variant.name),
                  printable(variant.baseline_name));
+    }
+    if (!variant.storage.empty()) {
+      fmt::print("{}: {}, and kernels of these types round activations too: that is part of its numbers.\n",
+                 printable(variant.name), variant.storage);
     }
     if (variant.failure) fmt::print("{}: given up. {}.\n", printable(variant.name), *variant.failure);
   }
@@ -125,6 +144,7 @@ Json recipe_json(const EvaluatedVariant& variant) {
               {"model_bits", bits_json(plan.model_bits)}};
   if (!variant.patch) return result;
   result["unused_tensors"] = variant.patch->unused;
+  result["all_unused"] = all_unused(variant);
   if (variant.patch->tensors.empty()) return result;
   Difference total;
   uint64_t stored = 0;
@@ -201,7 +221,7 @@ void print_comparison(const std::vector<EvaluatedVariant>& variants, const Evalu
   for (const EvaluatedVariant* variant : in_table_order(variants)) {
     for (const EvaluatedText& text : variant->texts) {
       std::string shown = variant->texts.size() > 1 ? text.file : "";
-      if (text.divergence) rows.push_back({variant->name, shown, *text.divergence});
+      if (text.divergence) rows.push_back({shown_name(*variant), shown, bits_of(*variant), *text.divergence});
     }
   }
   if (details) {
@@ -243,6 +263,7 @@ Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::v
   if (!settings.baseline.empty()) {
     result["baseline_file"] = settings.baseline;
     result["seed"] = seed_json(settings.seed);
+    if (!settings.clipping.empty()) result["baseline_clipping"] = settings.clipping;
   }
   std::vector<Json> shown(variants.size());
   for (size_t i = 0; i < variants.size(); ++i) shown[i] = variant_json(variants[i], detail);
@@ -260,11 +281,7 @@ Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::v
   } else {
     result["variants"] = own;
   }
-  for (const TextMeasurements& session : made) {
-    Json measured;
-    add_measurements(measured, session);
-    for (const auto& [key, value] : measured.items()) result[key].push_back(value);
-  }
+  for (const TextMeasurements& session : made) add_measurements(result, session);
   return result;
 }
 

@@ -55,6 +55,7 @@ struct EvaluatedVariant {
   // Results that stand beside this one: really quantized, and only stored as this one is.
   std::optional<size_t> real = {};
   std::optional<size_t> widening = {};
+  std::string storage = {};        // types that its baseline does not have
   std::string baseline_name = {};  // where it is not the settings'
   std::vector<EvaluatedText> texts = {};
   TextMeasurements made = {};               // of --prompts and --speed, where nothing is compared

@@ -82,8 +82,8 @@ void print_measurements(const TextMeasurements& measured) {
 }
 
 void add_measurements(Json& result, const TextMeasurements& measured) {
-  if (measured.generation) result["generation"] = generation_json(*measured.generation);
-  if (measured.speed) result["speed"] = throughput_json(*measured.speed);
+  if (measured.generation) result["generation"].push_back(generation_json(*measured.generation));
+  if (measured.speed) result["speed"].push_back(throughput_json(*measured.speed));
 }
 
 std::optional<std::string> first_failure(const TextMeasurements& measured) {

@@ -25,6 +25,10 @@ struct ChunkDecoder::Parts {
   std::vector<float> logits = {};  // of a chunk that takes several batches
 };
 
+int most_chunks_together() {
+  return static_cast<int>(llama_max_parallel_sequences());
+}
+
 ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& options)
     : model_(model),
       options_(options),

@@ -29,6 +29,9 @@ struct DecodeOptions {
 // The types that llama.cpp's key-value cache can have.
 std::span<const TensorType> cache_types();
 
+// How many chunks llama.cpp can decode together at most.
+int most_chunks_together();
+
 // Several decoders of one model may work at the same time, each in one thread.
 class ChunkDecoder {
  public:

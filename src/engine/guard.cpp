@@ -46,6 +46,7 @@ struct Slot {
 
 std::array<Slot, 256> slots;
 thread_local int innermost = kNone;
+thread_local bool is_ending = false;
 std::atomic_flag ending = ATOMIC_FLAG_INIT;
 
 // What the first living guard has replaced.
@@ -81,6 +82,9 @@ const Slot* slot_to_name() {
 
 // Only what a signal handler may do.
 [[noreturn]] void end_process(std::string_view reason) noexcept {
+  // It crashed again while it ended.
+  if (is_ending) _exit(1);
+  is_ending = true;
   // Another thread is at it: its sentence is enough.
   while (ending.test_and_set()) pause();
   remove_pending_files();

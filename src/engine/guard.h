@@ -10,7 +10,8 @@ namespace fakequant {
 // As long as one lives, a signal of a crash (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) and std::terminate remove
 // pending files, write "fakequant: PLACE: llama.cpp crashed while WORK ..." and end the process with exit code 1: no
 // core dump, no trace, no code that could rely on what is broken. Make one for a call of llama.cpp and no longer: an
-// abort() in a thread that has none is our own bug and keeps its meaning.
+// abort() in a thread that has none is our own bug and keeps its meaning (ggml's failed assertions are caught in any
+// thread: they call end_as_crash). Other signals in any thread are taken for llama.cpp's.
 //
 // May live in several threads at once, and one inside another: each thread names its innermost, threads that
 // llama.cpp started name any. The last one gone puts back what handled signals and termination before. Beyond 256 at

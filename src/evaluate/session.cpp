@@ -1,6 +1,7 @@
 #include "evaluate/session.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -66,8 +67,10 @@ SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeed
   plan_logits(plan, group_logits, options, budget);
   if (!free) return budget;
   if (!options.logits_bytes && least_bytes(plan, needs, budget.logits_bytes) > *free) {
-    budget.logits_bytes = group_logits;
-    budget.decoders = 1;
+    // Half of what is left, so that more than one decoder has room.
+    uint64_t left = *free - std::min(*free, least_bytes(plan, needs, 0));
+    budget.logits_bytes = std::max(group_logits, logits_of_groups(left / 2, group_logits, options));
+    budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
   }
   uint64_t needed = least_bytes(plan, needs, budget.logits_bytes);
   if (needed > *free) {
@@ -113,21 +116,24 @@ Selection select(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
 
 }  // namespace
 
-std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                                           const SessionOptions& options, std::optional<uint64_t> free) {
+bool fit_together(const SessionPlan& plan, const std::vector<size_t>& variants,
+                  std::span<const MemoryNeeds> needs, const SessionOptions& options,
+                  std::optional<uint64_t> free) {
   uint64_t group_logits = needs.front().group_logits;
   uint64_t logits = logits_of_groups(options.logits_bytes.value_or(group_logits), group_logits, options);
-  auto fits = [&](const std::vector<size_t>& variants) {
-    Selection selection = select(plan, needs, variants);
-    return !free || least_bytes(selection.plan, selection.needs, logits) <= *free;
-  };
+  Selection selection = select(plan, needs, variants);
+  return !free || least_bytes(selection.plan, selection.needs, logits) <= *free;
+}
+
+std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
+                                           const SessionOptions& options, std::optional<uint64_t> free) {
   std::vector<std::vector<size_t>> parts;
   std::vector<size_t> always;  // in every part
   if (plan.keeps_logits) always.push_back(0);
   for (size_t i = always.size(); i < plan.variants.size(); ++i) {
     if (!parts.empty()) {
       parts.back().push_back(i);
-      if (fits(parts.back())) continue;
+      if (fit_together(plan, parts.back(), needs, options, free)) continue;
       parts.back().pop_back();
     }
     parts.push_back(always);
@@ -142,9 +148,23 @@ std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<co
   return sessions;
 }
 
+namespace {
+
+// Threads of one decoder wait for each other, spinning, after every operation: that pays where an operation is long, and
+// never for more threads than processors.
+int threads_of_a_decoder(const LoadedModel& model, int threads, size_t decoders) {
+  constexpr uint64_t kLongOperations = uint64_t{256} << 20;  // bytes of weights
+  if (model.weight_bytes() < kLongOperations) return 1;
+  int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return std::clamp(threads / static_cast<int>(decoders), 1, processors);
+}
+
+}  // namespace
+
 Session::Session(const SessionPart& part, const SessionOptions& options, Progress::Mode progress)
     : progress_(progress), logits_bytes_(part.budget.logits_bytes) {
   for (size_t i = 0; i < part.plan.sources.size(); ++i) load(part, i, options);
+  for (const std::unique_ptr<Loaded>& loaded : loaded_) make_decoders(loaded->running, options, part.budget);
   for (const PlannedVariant& variant : part.plan.variants) add_variant(variant);
 }
 
@@ -156,9 +176,13 @@ void Session::load(const SessionPart& part, size_t source, const SessionOptions&
   });
   // Before there are decoders: finding weights takes memory like one of them for a while.
   if (is_patched) loaded_.back()->weights.emplace(running.model, options.decode.context);
-  size_t count = running.model.uses_gpu() ? 1 : part.budget.decoders;
+}
+
+void Session::make_decoders(RunningModel& running, const SessionOptions& options,
+                            const SessionBudget& budget) {
+  size_t count = running.model.uses_gpu() ? 1 : budget.decoders;
   DecodeOptions decode = options.decode;
-  decode.threads = std::max(1, options.threads / static_cast<int>(count));
+  decode.threads = threads_of_a_decoder(running.model, options.threads, count);
   for (size_t i = 0; i < count; ++i)
     running.decoders.push_back(std::make_unique<ChunkDecoder>(running.model, decode));
 }

@@ -77,6 +77,12 @@ struct SessionPart {
   SessionBudget budget;
 };
 
+// Whether one session can hold these variants of the plan (the baseline is one of them where it keeps logits), with one
+// decoder of each model and the least that logits take.
+bool fit_together(const SessionPlan& plan, const std::vector<size_t>& variants,
+                  std::span<const MemoryNeeds> needs, const SessionOptions& options,
+                  std::optional<uint64_t> free);
+
 // Splits a plan into sessions that fit in memory one after the other, as few as the order of the variants allows; with
 // keeps_logits each begins with the baseline. Throws Error as session_budget does for a variant that does not fit alone.
 std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
@@ -106,6 +112,8 @@ class Session {
   };
 
   void load(const SessionPart& part, size_t source, const SessionOptions& options);
+  static void make_decoders(RunningModel& running, const SessionOptions& options,
+                            const SessionBudget& budget);
   void add_variant(const PlannedVariant& planned);
 
   Progress::Mode progress_;

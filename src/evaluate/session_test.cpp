@@ -143,8 +143,8 @@ TEST_F(SessionBudgets, ShrinkLogitsThatNobodyAskedForBeforeTheyRefuse) {
   // Ten groups fit exactly, or only one does.
   EXPECT_EQ(session_budget(plan, needs, options(2, 10), 1600).logits_bytes, 500U);
   SessionBudget budget = session_budget(plan, needs, options(2, 10), 1599);
-  EXPECT_EQ(budget.logits_bytes, 50U);
-  EXPECT_EQ(budget.decoders, 1U) << "a second one would have no group, though it fits";
+  EXPECT_EQ(budget.logits_bytes, 200U) << "whole groups in half of the 499 bytes that are left";
+  EXPECT_EQ(budget.decoders, 2U);
   EXPECT_EQ(session_budget(plan, needs, options(2, 10), 1150).logits_bytes, 50U);
   EXPECT_THROW(session_budget(plan, needs, options(2, 10), 1149), Error);
   // What was asked for is not made less.

@@ -1,8 +1,11 @@
 """`fakequant evaluate` of recipes carried out in memory: what it measures is what the file that quantize writes gives, to the last bit."""
 
+import json
+import subprocess
+import time
 import unittest
 
-from support import DATA, DEMO, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, main, run
+from support import DATA, DEMO, PROGRAM, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, main, run
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"
@@ -176,6 +179,39 @@ class Comparisons(ProgramTest):
         self.assertEqual(without_times(self.run_json("evaluate", coarse, *self.INT4, *fast)["texts"]),
                          without_times(self.run_json("evaluate", fake, *fast)["texts"]))
 
+    def test_a_recipe_of_unused_weights_is_told_as_unused(self):
+        # The demo with factors for positions beyond what it was trained on: at this context the graph reads the others.
+        module = gguf_py()
+        reader = module.GGUFReader(DEMO)
+        path = self.path("longrope.gguf")
+        writer = module.GGUFWriter(path, "llama")
+        for field in reader.fields.values():
+            if field.name.startswith("GGUF.") or field.name == "general.architecture":
+                continue
+            sub = field.types[-1] if field.types[0] == module.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub)
+        writer.add_string("llama.rope.scaling.type", "longrope")
+        writer.add_uint32("llama.rope.scaling.original_context_length", 4096)
+        for tensor in reader.tensors:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        rotated = reader.fields["llama.rope.dimension_count"].contents() // 2
+        import numpy  # pylint: disable=import-outside-toplevel
+        for name, factor in (("rope_factors_long", 2.1), ("rope_factors_short", 1.1)):
+            writer.add_tensor(f"{name}.weight", numpy.full(rotated, factor, dtype=numpy.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        fast = ("-f", TEXT, "-c", "64", "--chunks", "2", "-t", "1", "--control", "none", "--format", "int3")
+        long = run("evaluate", path, *fast, "--tensors", "rope_factors_long.weight", "--json", self.path("out.json"))
+        self.assertEqual(long.returncode, 0, long.stderr)
+        self.assertIn("(unused weights)", long.stdout)
+        self.assertIn("unused by this model's graph", long.stdout)
+        recipe = json.loads(self.path("out.json").read_text())["recipe"]
+        self.assertEqual((recipe["unused_tensors"], recipe["all_unused"]), (["rope_factors_long.weight"], True))
+        short = self.run_json("evaluate", path, *fast, "--tensors", "rope_factors_short.weight")
+        self.assertEqual((short["recipe"]["unused_tensors"], short["recipe"]["all_unused"]), ([], False))
+
     def test_importance_and_seeds_reach_the_rounding(self):
         plain = self.run_json(*self.FAST, "--chunks", "2", "--tensors", "ffn", "--format", "int4:sr", "--control", "none")
         self.assertEqual(plain["seed"], 0)
@@ -208,6 +244,23 @@ class Refusals(ProgramTest):
         self.assert_refused(*fast, "--tensors", "ffn_norm", "--format", "q4_0", "--real", "-q", says="found no recipe that rounds a matrix")
         self.assert_refused(*fast, *ffn, "--baseline", self.path("none.gguf"), says="none.gguf")
         self.assert_refused(*fast, "--recipe", self.path("none.toml"), says="none.toml")
+        self.assert_refused(*fast, "--tensors", "norm", "--format", "bf16", "--store", "bf16",
+                            says=("blk.0.attn_norm.weight", "wanted F32 for a tensor of one dimension", "--store keep"))
+
+    def test_a_file_that_changes_while_it_is_evaluated(self):
+        model = self.write("changing.gguf", DEMO.read_bytes())
+        program = subprocess.Popen([PROGRAM, "evaluate", model, "-f", TEXT, "-c", "64", "-t", "1", "--chunks", "200"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while program.poll() is None:
+            model.touch()
+            time.sleep(0.02)
+        printed, told = program.communicate()
+        self.assertEqual((program.returncode, printed), (1, ""), told)
+        self.assertIn("the file changed while it was evaluated", told)
+
+    def test_a_default_batch_for_short_chunks(self):
+        result = self.run_json("evaluate", "demo", "-f", TEXT, "-c", "5", "--chunks", "2", "-t", "1")
+        self.assertEqual(result["batch"], 1280)
 
 
 if __name__ == "__main__":

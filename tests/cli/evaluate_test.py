@@ -98,7 +98,7 @@ class Refusals(ProgramTest):
         self.assert_usage("evaluate", "demo", says="--file is required")
         self.assert_usage("evaluate", "-f", TEXT, says="MODEL is required")
         self.assert_refused("evaluate", "demo", "-f", TEXT, "-fa", "off", "-ctv", "q8_0", says="llama.cpp cannot run this model as asked")
-        self.assert_refused("evaluate", "demo", "-f", TEXT, "-c", "4", says=("-b 2048", "at most 256", "give -b 1024"))
+        self.assert_refused("evaluate", "demo", "-f", TEXT, "-c", "4", "-b", "2048", says=("-b 2048", "at most 256", "give -b 1024"))
 
     def test_models(self):
         self.assert_refused("evaluate", self.write("small.gguf", small_model()), "-f", TEXT,

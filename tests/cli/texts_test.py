@@ -40,7 +40,7 @@ class Texts(TextsTest):
         result = self.run_json("evaluate", "demo", "--prompts", self.prompts())
         self.assertNotIn("texts", result)
         self.assertNotIn("speed", result)
-        runs = result["generation"]["runs"]
+        runs = result["generation"][0]["runs"]
         self.assertEqual([(r["prompt"], r["temperature"], r["seed"], r["most_tokens"]) for r in runs],
                          [(p, t, 42, 24) for p in ("Hello", CHINESE) for t in (0, 0.7)])
         for run in runs:
@@ -51,12 +51,12 @@ class Texts(TextsTest):
         self.assertLess(runs[1]["model"]["top_token_share"], 1)
 
     def test_texts_do_not_depend_on_threads(self):
-        one, three = (self.run_json("evaluate", "demo", "--prompts", self.prompts(), "-t", t)["generation"] for t in (1, 3))
+        one, three = (self.run_json("evaluate", "demo", "--prompts", self.prompts(), "-t", t)["generation"][0] for t in (1, 3))
         self.assertEqual(one, three)
 
     def test_several_models_are_each_by_themselves(self):
         result = self.run_json("evaluate", "demo", self.coarse(), "--prompts", self.prompts())
-        self.assertEqual([v["generation"]["runs"][0]["model"]["name"] for v in result["variants"]],
+        self.assertEqual([v["generation"][0]["runs"][0]["model"]["name"] for v in result["variants"]],
                          ["demo", str(self.path("coarse.gguf"))])
 
     def compare(self, result):
@@ -114,7 +114,7 @@ class Texts(TextsTest):
     def test_characters_are_whole(self):
         # Tokens 11 to 13 of this text are the three bytes of one character.
         prompts = self.prompts('[[prompt]]\nprompt = "ééééé"\ntemperature = 20\nseed = 2\ntokens = [10, 11, 12, 13, 14]\n')
-        runs = self.run_json("evaluate", "demo", "--prompts", prompts)["generation"]["runs"]
+        runs = self.run_json("evaluate", "demo", "--prompts", prompts)["generation"][0]["runs"]
         before, one, two, whole, after = (run["model"]["text"] for run in runs)
         self.assertEqual((one, two), (before + "\ufffd", before + "\ufffd"))
         self.assertEqual(len(whole), len(before) + 1)
@@ -125,13 +125,13 @@ class Texts(TextsTest):
     def test_chat_templates(self):
         template = "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
         chat = self.write("chat.gguf", with_metadata(DEMO.read_bytes(), "tokenizer.chat_template", template))
-        ours = self.run_json("evaluate", chat, "--prompts", self.prompts(), "--chat")["generation"]["runs"]
+        ours = self.run_json("evaluate", chat, "--prompts", self.prompts(), "--chat")["generation"][0]["runs"]
         written = TINY.replace('"Hello"', json.dumps("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"))
-        wanted = self.run_json("evaluate", chat, "--prompts", self.prompts(written))["generation"]["runs"]
+        wanted = self.run_json("evaluate", chat, "--prompts", self.prompts(written))["generation"][0]["runs"]
         for a, b in zip(ours[:2], wanted[:2]):
             self.assertEqual((a["model"], a["prompt_tokens"]), (b["model"], b["prompt_tokens"]))
         self.assertEqual(ours[0]["prompt"], "Hello")
-        plain = self.run_json("evaluate", chat, "--prompts", self.prompts())["generation"]["runs"]
+        plain = self.run_json("evaluate", chat, "--prompts", self.prompts())["generation"][0]["runs"]
         self.assertNotEqual(plain[0]["prompt_tokens"], ours[0]["prompt_tokens"])
 
     def test_models_whose_texts_end_with_other_tokens_are_refused(self):
@@ -160,7 +160,7 @@ class Texts(TextsTest):
 class Speed(TextsTest):
     def test_one_model(self):
         result = self.run_json("evaluate", "demo", "--speed", "--repetitions", "7")
-        speed = result["speed"]
+        speed = result["speed"][0]
         self.assertEqual((speed["repetitions"], speed["threads"], speed["prompt_tokens"], speed["generated_tokens"]), (7, 1, 256, 64))
         (subject,) = speed["subjects"]
         for kind, figure in (("load", "load_seconds"), ("prompt", "tokens_per_second"), ("generation", "tokens_per_second")):

@@ -32,7 +32,7 @@ def llama_completion(model, run):
 
 class SameTexts(ProgramTest):
     def texts(self, model, *options):
-        return self.run_json("evaluate", model, "-t", "1", *options)["generation"]["runs"]
+        return self.run_json("evaluate", model, "-t", "1", *options)["generation"][0]["runs"]
 
     def check(self, model, *options):
         runs = self.texts(model, *options)
