@@ -13,13 +13,6 @@
 
 namespace fakequant {
 
-std::span<const TensorType> cache_types() {
-  static constexpr TensorType kTypes[] = {TensorType::F32,    TensorType::F16,  TensorType::BF16,
-                                          TensorType::Q8_0,   TensorType::Q4_0, TensorType::Q4_1,
-                                          TensorType::IQ4_NL, TensorType::Q5_0, TensorType::Q5_1};
-  return kTypes;
-}
-
 struct ChunkDecoder::Parts {
   LlamaContext llama;
   std::vector<float> logits = {};  // of a chunk that takes several batches

@@ -8,26 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "engine/decode_options.h"
 #include "engine/model.h"
-#include "types/tensor_type.h"
 
 struct llama_context;
 
 namespace fakequant {
-
-enum class FlashAttention { off, on, automatic };
-
-struct DecodeOptions {
-  int context = 512;  // tokens of a chunk, at least 2
-  int batch = 2048;   // tokens of one decode
-  int threads = 1;
-  FlashAttention flash_attention = FlashAttention::automatic;
-  TensorType cache_k = TensorType::F16;
-  TensorType cache_v = TensorType::F16;
-};
-
-// The types that llama.cpp's key-value cache can have.
-std::span<const TensorType> cache_types();
 
 // How many chunks llama.cpp can decode together at most.
 int most_chunks_together();

@@ -7,7 +7,8 @@
 
 #include <memory>
 
-#include "engine/chunk_decoder.h"
+#include "engine/decode_options.h"
+#include "engine/model.h"
 
 namespace fakequant {
 

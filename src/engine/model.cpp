@@ -100,6 +100,19 @@ int LoadedModel::training_context() const {
   return llama_model_n_ctx_train(get());
 }
 
+int LoadedModel::longrope_context() const {
+  auto value_of = [&](const std::string& key) {
+    char text[256] = "";
+    llama_model_meta_val_str(get(), key.c_str(), text, sizeof text);
+    return std::string(text);
+  };
+  std::string scaling = value_of("general.architecture") + ".rope.scaling.";
+  uint64_t context = 0;
+  if (value_of(scaling + "type") != "longrope") return 0;
+  if (!parse_unsigned(value_of(scaling + "original_context_length"), context)) return 0;
+  return static_cast<int>(std::min<uint64_t>(context, std::numeric_limits<int>::max()));
+}
+
 std::vector<int32_t> LoadedModel::tokenize(std::string_view text, SpecialWords words) const {
   constexpr auto kMost = static_cast<size_t>(std::numeric_limits<int32_t>::max());
   if (text.size() > kMost)
@@ -145,6 +158,7 @@ std::optional<std::string> LoadedModel::vocabulary_difference(const LoadedModel&
     return fmt::format("{} tokens against {}", format_count(static_cast<uint64_t>(vocabulary_size())),
                        format_count(static_cast<uint64_t>(other.vocabulary_size())));
   }
+  CrashGuard guard(path_, "reading its vocabulary");
   const llama_vocab* mine = vocabulary_of(get());
   const llama_vocab* theirs = vocabulary_of(other.get());
   for (int32_t token = 0; token < vocabulary_size(); ++token) {

@@ -52,6 +52,9 @@ class LoadedModel {
   bool uses_gpu() const;                           // whether a graphics processor holds a part of it
   int training_context() const;                    // tokens; 0 when the model does not say
   enum class SpecialWords { as_text, as_tokens };  // "</s>" and the like in a text
+  // Above how many tokens of context the model turns positions by other factors ("longrope"); 0 for a model that does
+  // not.
+  int longrope_context() const;
   // Token ids of `text`, with what the model wants before and after every text (BOS, mostly). Throws Error for
   // more than 2^31 tokens, and where the vocabulary has none for some byte.
   std::vector<int32_t> tokenize(std::string_view text, SpecialWords words = SpecialWords::as_text) const;

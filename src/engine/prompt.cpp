@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/guard.h"
 
 namespace fakequant {
 
@@ -13,6 +14,7 @@ std::string piece(const LoadedModel& model, int32_t token, bool special) {
   const llama_vocab* vocabulary = llama_model_get_vocab(model.get());
   FQ_CHECK(token >= 0 && token < model.vocabulary_size());
   std::string bytes(64, '\0');
+  CrashGuard guard(model.path(), "making text of tokens");
   auto attempt = [&] {
     return llama_token_to_piece(vocabulary, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0,
                                 special);
@@ -44,6 +46,7 @@ std::string chat_prompt(const LoadedModel& model, const std::string& message) {
     throw Error("{}: found no chat template in the model, wanted one for --chat; leave --chat out",
                 printable(model.path()));
   }
+  CrashGuard guard(model.path(), "applying its chat template");
   llama_chat_message messages[] = {{"user", message.c_str()}};
   std::string result;
   int32_t length = llama_chat_apply_template(chat_template, messages, 1, true, nullptr, 0);

@@ -96,6 +96,7 @@ GeneratedTokens TextGenerator::generate(std::span<const int32_t> prompt, const S
         printable(model_.path()), counted(prompt.size(), "token"),
         format_count(static_cast<uint64_t>(context() - 1)));
   }
+  CrashGuard guard(model_.path(), "making a text");
   clear();
   TokenSampler sampler(model_, sampling);
   GeneratedTokens result;

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/chunk_decoder.h"
+#include "engine/decode_options.h"
 #include "engine/model.h"
 #include "engine/token_sampler.h"
 

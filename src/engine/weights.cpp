@@ -90,6 +90,15 @@ void ModelWeights::read(const std::string& name, std::span<std::byte> bytes) con
   ggml_backend_tensor_get(tensor, bytes.data(), 0, bytes.size());
 }
 
+bool ModelWeights::holds(const std::string& name, size_t offset, std::span<const std::byte> bytes) const {
+  FQ_CHECK(offset <= this->bytes(name) && bytes.size() <= this->bytes(name) - offset);
+  std::vector<std::byte> held(bytes.size());
+  return std::ranges::all_of(at(name), [&](const ggml_tensor* tensor) {
+    ggml_backend_tensor_get(tensor, held.data(), offset, held.size());
+    return std::ranges::equal(held, bytes);
+  });
+}
+
 void ModelWeights::exchange(const std::string& name, std::span<std::byte> bytes) {
   const std::vector<ggml_tensor*>& tensors = at(name);
   FQ_CHECK(bytes.size() == ggml_nbytes(tensors.front()));

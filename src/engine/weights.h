@@ -34,6 +34,9 @@ class ModelWeights {
   // Copies a weight's bytes, in the storage type of the file, into all of `bytes` (checked size).
   void read(const std::string& name, std::span<std::byte> bytes) const;
 
+  // Whether all tensors of that name hold `bytes` from byte `offset` on. May be called from several threads.
+  bool holds(const std::string& name, size_t offset, std::span<const std::byte> bytes) const;
+
   // Puts `bytes` in the weight's place and leaves in them what was there before: twice is as never. Not while a
   // decoder of the model works. One name can stand for several tensors (tied embeddings); all get the same bytes.
   void exchange(const std::string& name, std::span<std::byte> bytes);

@@ -58,7 +58,7 @@ struct ComparisonText {
 //   progress      is called after every stage of the baseline and of each variant that has not failed
 //   throws        Error where the baseline computes NaN or Inf; a variant that does is told of in its result
 //
-// Depends on neither logits_bytes nor the number of decoders.
+// Depends on neither logits_bytes nor the number of decoders, but for what the sum of a variant that was given up holds.
 ComparisonResult compare_variants(const Baseline& baseline, std::span<const Variant> variants,
                                   const ComparisonText& text, uint64_t logits_bytes,
                                   const std::function<void(const ComparisonStep&)>& progress);

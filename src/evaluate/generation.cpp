@@ -32,7 +32,10 @@ ReadPrompts read_prompts(const LoadedModel& model, const std::vector<PromptRun>&
     result.tokens.push_back(prompt_tokens(model, text));
     needed = std::max(needed, result.tokens.back().size() + static_cast<size_t>(run.tokens));
   }
-  // What the model was trained on, as llama-completion has it; where that is not known, what is needed.
+  // llama-completion's context is what the model was trained on: above this one, positions are turned otherwise.
+  int longrope = model.longrope_context();
+  if (longrope > 0) needed = std::max(needed, static_cast<size_t>(longrope) + 1);
+  // Where it is not known what the model was trained on, what is needed.
   if (model.training_context() > 0) needed = std::min(needed, static_cast<size_t>(model.training_context()));
   result.context = static_cast<int>(needed);
   return result;

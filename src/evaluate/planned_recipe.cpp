@@ -1,6 +1,7 @@
 #include "evaluate/planned_recipe.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -27,12 +28,18 @@ class UnroundedTensor {
     return stored_bytes({view_, planned_, rounder_, type}, result, silent);
   }
 
+  // As store_tensor.
+  template <typename Write>
+  TensorResult store(TensorType type, const Write& write, Progress& progress) const {
+    return store_tensor({view_, planned_, rounder_, type}, write, progress);
+  }
+
   bool fits(TensorType type) const {
     if (type == TensorType::F32 || type == view_.info->type) return true;
     if (facts_of(type).type_class == TypeClass::quantized) return false;
     auto drop = [](uint64_t, std::span<const std::byte>) {};
     Progress silent("", 0, Progress::Mode::silent);
-    return store_tensor({view_, planned_, rounder_, type}, drop, silent).store_changed_count == 0;
+    return store(type, drop, silent).store_changed_count == 0;
   }
 
  private:
@@ -120,18 +127,22 @@ std::vector<WeightChange> PlannedRecipe::changes(const ModelWeights& weights, Pa
 
 void PlannedRecipe::check_restored(const ModelWeights& weights, Progress::Mode mode) const {
   Progress progress("check weights", input_bytes(model_, plan_), mode);
-  std::vector<std::byte> held;
   for (const PlannedTensor& planned : plan_.tensors) {
     const TensorInfo& info = *model_.tensors()[planned.tensor_index].info;
-    progress.advance(info.data_bytes);
-    if (!weights.contains(info.name)) continue;
-    held.resize(weights.bytes(info.name));
-    weights.read(info.name, held);
-    TensorResult result{};
-    if (UnroundedTensor(model_, planned.tensor_index).bytes_as(types_[planned.tensor_index], result) == held)
-      continue;
-    throw Error("{}: tensor '{}': found other bytes in memory after the evaluation than before",
-                printable(model_.path()), printable(info.name));
+    std::atomic<bool> restored = true;
+    auto compare = [&](uint64_t offset, std::span<const std::byte> bytes) {
+      if (!weights.holds(info.name, offset, bytes)) restored = false;
+    };
+    if (weights.contains(info.name)) {
+      TensorType type = types_[planned.tensor_index];
+      UnroundedTensor(model_, planned.tensor_index).store(type, compare, progress);
+    }
+    if (restored) continue;
+    throw Error(
+        "{}: tensor '{}': found other bytes in memory after the evaluation than in the file; the file "
+        "changed, or "
+        "memory is not sound",
+        printable(model_.path()), printable(info.name));
   }
 }
 

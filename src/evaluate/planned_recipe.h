@@ -44,7 +44,7 @@ class PlannedRecipe {
   const std::vector<TensorType>& types() const { return types_; }
   bool changes_types() const;
   // The types in which the unrounded model is what a model of types() is compared with: types(), but F32 where those
-  // cannot hold the unrounded values. Reads every tensor whose type changes.
+  // cannot hold the unrounded values. Reads tensors that become F16 or BF16.
   std::vector<TensorType> baseline_types(Progress::Mode progress) const;
   // The most memory that the changed weights can take.
   uint64_t most_changed_bytes() const;

@@ -250,7 +250,9 @@ TEST(PlannedRecipe, NoticesAWeightThatIsNotWhatItWas) {
   bytes.back() ^= std::byte{1};
   weights().exchange(name, bytes);
   EXPECT_EQ(error_of([&] { planned.planned.check_restored(weights(), kSilent); }),
-            kDemo + ": tensor '" + name + "': found other bytes in memory after the evaluation than before");
+            kDemo + ": tensor '" + name +
+                "': found other bytes in memory after the evaluation than in the file; the file changed, or "
+                "memory is not sound");
   weights().exchange(name, bytes);
   planned.planned.check_restored(weights(), kSilent);
 }

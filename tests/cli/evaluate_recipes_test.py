@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from support import DATA, DEMO, PROGRAM, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, main, run
+from support import DATA, DEMO, PROGRAM, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, longrope_demo, main, run
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"
@@ -180,28 +180,7 @@ class Comparisons(ProgramTest):
                          without_times(self.run_json("evaluate", fake, *fast)["texts"]))
 
     def test_a_recipe_of_unused_weights_is_told_as_unused(self):
-        # The demo with factors for positions beyond what it was trained on: at this context the graph reads the others.
-        module = gguf_py()
-        reader = module.GGUFReader(DEMO)
-        path = self.path("longrope.gguf")
-        writer = module.GGUFWriter(path, "llama")
-        for field in reader.fields.values():
-            if field.name.startswith("GGUF.") or field.name == "general.architecture":
-                continue
-            sub = field.types[-1] if field.types[0] == module.GGUFValueType.ARRAY else None
-            writer.add_key_value(field.name, field.contents(), field.types[0], sub)
-        writer.add_string("llama.rope.scaling.type", "longrope")
-        writer.add_uint32("llama.rope.scaling.original_context_length", 4096)
-        for tensor in reader.tensors:
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-        rotated = reader.fields["llama.rope.dimension_count"].contents() // 2
-        import numpy  # pylint: disable=import-outside-toplevel
-        for name, factor in (("rope_factors_long", 2.1), ("rope_factors_short", 1.1)):
-            writer.add_tensor(f"{name}.weight", numpy.full(rotated, factor, dtype=numpy.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        path = longrope_demo(self.path("longrope.gguf"), original_context=4096, context=8192)
         fast = ("-f", TEXT, "-c", "64", "--chunks", "2", "-t", "1", "--control", "none", "--format", "int3")
         long = run("evaluate", path, *fast, "--tensors", "rope_factors_long.weight", "--json", self.path("out.json"))
         self.assertEqual(long.returncode, 0, long.stderr)

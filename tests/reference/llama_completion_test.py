@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from support import DEMO, STORIES, ProgramTest, llama, llama_tool, main  # noqa: E402
+from support import DEMO, STORIES, ProgramTest, llama, longrope_demo, llama_tool, main  # noqa: E402
 
 CHINESE = "你好，请介绍一下你自己。"
 ATTEMPTS = 20
@@ -93,6 +93,14 @@ class SameTexts(ProgramTest):
         words = " ".join(f"tree {i}" for i in range(60))
         runs = self.check(DEMO, "--prompts", self.write_prompts(prompt=words[:420], temperature=[0, 0.8], tokens=24))
         self.assertGreater(runs[0]["prompt_tokens"], 150)
+
+    def test_a_context_beyond_the_original_one(self):
+        # llama-completion takes the whole context that the model was trained on, and positions are turned by the factors for that.
+        path = longrope_demo(self.path("longrope.gguf"), original_context=256, context=1024)
+        texts = self.check(path, "--prompts", self.write_prompts(prompt="a tall tree", temperature=[0, 0.8], seed=1, tokens=32))
+        short = longrope_demo(self.path("short.gguf"), original_context=1024, context=1024)
+        others = self.check(short, "--prompts", self.write_prompts(prompt="a tall tree", temperature=[0, 0.8], seed=1, tokens=32))
+        self.assertNotEqual([run["model"]["text"] for run in texts], [run["model"]["text"] for run in others])
 
     def test_quantized_storage(self):
         path = self.path("q4.gguf")

@@ -1,0 +1,24 @@
+#pragma once
+// How a model is run: what every decoder and generator is made with. Knows no models.
+
+#include <span>
+
+#include "types/tensor_type.h"
+
+namespace fakequant {
+
+enum class FlashAttention { off, on, automatic };
+
+struct DecodeOptions {
+  int context = 512;  // tokens of a chunk, at least 2
+  int batch = 2048;   // tokens of one decode
+  int threads = 1;
+  FlashAttention flash_attention = FlashAttention::automatic;
+  TensorType cache_k = TensorType::F16;
+  TensorType cache_v = TensorType::F16;
+};
+
+// The types that llama.cpp's key-value cache can have.
+std::span<const TensorType> cache_types();
+
+}  // namespace fakequant
