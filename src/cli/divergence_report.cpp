@@ -187,7 +187,7 @@ void print_divergences(std::span<const DivergenceRow> rows) {
       "median to max of tokens, worst 1 %: mean of the largest. same top: both find the same token most "
       "likely.\n"
       "+/-: standard errors that respect chunks (jackknife), n/a below {}.\n",
-      table.text(terminal_styles()), bits ? "bits: per weight, in the tensors that are rounded. " : "",
+      table.text(terminal_styles()), bits ? "bits: per weight, in the tensors that are rounded.\n" : "",
       kLeastJackknifeChunks);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "evaluate/comparison.h"
+#include "evaluate/perplexity_pass.h"
 
 namespace fakequant::cli {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "evaluate/perplexity.h"
+#include "engine/non_finite.h"
 
 namespace fakequant::cli {
 

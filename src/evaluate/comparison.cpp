@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/non_finite.h"
 #include "evaluate/chunk_pass.h"
+#include "evaluate/perplexity_pass.h"
 
 namespace fakequant {
 

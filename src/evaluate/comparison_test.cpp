@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/parallel.h"
+#include "evaluate/perplexity_pass.h"
 #include "evaluate/testing.h"
 
 namespace fakequant {

@@ -34,7 +34,8 @@ int shortest_training_context(std::span<const SpeedSubject> subjects, int wanted
 
 // Why a subject cannot be loaded a second time; "" when it can.
 std::string no_load_reason(const SpeedSubject& subject) {
-  if (!subject.load) return "it is only in memory, in the types of its model: how fast its format could be is not measured";
+  if (!subject.load)
+    return "it is only in memory, in the types of its model: how fast its format could be is not measured";
   uint64_t bytes = subject.variant.running->model.weight_bytes();
   std::optional<uint64_t> available = free_memory_bytes();
   if (!available || bytes <= *available) return "";

@@ -76,7 +76,8 @@ TEST(MeasureThroughput, WhatIsOnlyInMemoryHasNoTimeOfLoading) {
   SpeedResults results = measure_throughput(subjects, small(6), clock_of_steps(1), {});
   EXPECT_TRUE(results.subjects[0].load);
   EXPECT_FALSE(results.subjects[1].load);
-  EXPECT_TRUE(results.subjects[1].load_note.starts_with("it is only in memory")) << results.subjects[1].load_note;
+  EXPECT_TRUE(results.subjects[1].load_note.starts_with("it is only in memory"))
+      << results.subjects[1].load_note;
   EXPECT_EQ(results.subjects[0].load_note, "");
 }
 
