@@ -138,7 +138,7 @@ def evaluation_rows(places):
     """Perplexity of one model, and of a variant against a baseline, with 1 and 2 threads. At least two groups of chunks, so that each of
     two threads has one."""
     text = ["-f", places.text, "-c", "512", "-b", "1024"]
-    few, all_chunks = ["--chunks", "4"], ["--chunks", str(EVALUATED_CHUNKS)]
+    few, all_chunks = ["--chunks", "12"], ["--chunks", str(EVALUATED_CHUNKS)]
 
     def fakequant(model, threads, *arguments):
         return list(map(str, [places.fakequant, "evaluate", model, *text, "-t", threads, *arguments]))
@@ -162,7 +162,7 @@ def evaluation_rows(places):
                   on_disk=True)
 
 
-EVALUATED_CHUNKS = 8
+EVALUATED_CHUNKS = 32  # a text takes minutes, so that its tokens decide and not how a program starts
 HEADINGS = ("ours", "peer", "ratio", "min", "max", "limit")
 
 

@@ -29,7 +29,7 @@ ModelSource InputFile::source(const ModelOptions& options) const {
   auto load = [paths = model.paths(), options](LoadedModel::Weights weights) {
     return LoadedModel::load(paths, options, weights);
   };
-  return {name, load, true};
+  return {name, load, true, planned ? &*planned : nullptr};
 }
 
 EvaluateInputs::EvaluateInputs(EvaluateOptions& options, const CommonOptions& common) : options_(options) {

@@ -9,8 +9,9 @@
 namespace fakequant {
 
 MemoryNeeds memory_needs(const ModelSource& source, const DecodeOptions& options) {
-  LoadedModel model = source.load(LoadedModel::Weights::planned);
-  ChunkDecoder decoder(model, options);
+  std::optional<LoadedModel> opened;
+  if (source.planned == nullptr) opened.emplace(source.load(LoadedModel::Weights::planned));
+  ChunkDecoder decoder(opened ? *opened : *source.planned, options);
   ChunkDecoder::Memory memory = decoder.memory();
   return {memory.weights, memory.working, decoder.group_logits_bytes()};
 }

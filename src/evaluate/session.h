@@ -19,6 +19,8 @@ struct ModelSource {
   std::string name;  // as the user gave it, or what it is
   std::function<LoadedModel(LoadedModel::Weights)> load;
   bool is_file = true;  // it exists
+  const LoadedModel* planned =
+      nullptr;  // the same opened without its weights, where it is at hand; not owned
 };
 
 // What running a model takes, in bytes of main memory.
