@@ -299,7 +299,8 @@ void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& mai
   size_t source =
       main.add_source(virtual_source(name, options_.model, [&recipe] { return recipe.really_quantized(); }));
   results[fake_result].real = result;
-  if (recipe.changes_types()) results[result].baseline_name = file.name + " as it is";
+  if (recipe.changes_types() && options_.baseline.empty())
+    results[result].baseline_name = file.name + " as it is";
   main.add(result, {name, source});
 }
 

@@ -30,7 +30,7 @@ ThreadPoolHandle make_thread_pool(int threads) {
 }  // namespace
 
 LlamaContext::LlamaContext(const LoadedModel& model, const DecodeOptions& options, const ContextSize& size)
-    : pool_(make_thread_pool(options.threads)), batch_(llama_batch_init(size.batch, 0, 1)) {
+    : pool_(make_thread_pool(options.threads)), batch_(size.batch) {
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<uint32_t>(size.context);
   params.n_batch = static_cast<uint32_t>(size.batch);

@@ -22,6 +22,20 @@ struct FreeThreadPool {
 };
 using ThreadPoolHandle = std::unique_ptr<ggml_threadpool, FreeThreadPool>;
 
+// Room for tokens of one sequence each.
+class LlamaBatch {
+ public:
+  explicit LlamaBatch(int tokens) : batch_(llama_batch_init(tokens, 0, 1)) {}
+  ~LlamaBatch() { llama_batch_free(batch_); }
+  LlamaBatch(const LlamaBatch&) = delete;
+  LlamaBatch& operator=(const LlamaBatch&) = delete;
+
+  llama_batch& get() { return batch_; }
+
+ private:
+  llama_batch batch_;
+};
+
 // Tokens: of the whole context, of one decode; and how many sequences share the context.
 struct ContextSize {
   int context;
@@ -35,18 +49,17 @@ class LlamaContext {
   // Takes threads, flash attention and the types of the cache from `options`, sizes from `size`. Throws Error with
   // llama.cpp's own words when it cannot work so, and for a model without memory of earlier tokens.
   LlamaContext(const LoadedModel& model, const DecodeOptions& options, const ContextSize& size);
-  ~LlamaContext() { llama_batch_free(batch_); }
   LlamaContext(const LlamaContext&) = delete;
   LlamaContext& operator=(const LlamaContext&) = delete;
 
   llama_context* get() const { return context_.get(); }
-  llama_batch& batch() { return batch_; }  // room for size.batch tokens of one sequence each
+  llama_batch& batch() { return batch_.get(); }  // room for size.batch tokens
 
  private:
   // Destroyed last first: the context before the threads that it works with.
   ThreadPoolHandle pool_;
   ContextHandle context_;
-  llama_batch batch_;
+  LlamaBatch batch_;
 };
 
 }  // namespace fakequant

@@ -53,7 +53,7 @@ class ExactQuantizedTypes {
 // What rounded values need of a storage type.
 struct StorageNeeds {
   PrecisionNeeds needs;
-  bool changed = false;                 // rounding changes a value
+  bool changed = false;  // rounding changes a value
   // The format itself when it is a ggml type; else the smallest that holds all, if it was looked for.
   std::optional<TensorType> quantized;
 };

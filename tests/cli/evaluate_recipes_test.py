@@ -41,8 +41,8 @@ class MemoryAndFile(ProgramTest):
     def test_stories(self):
         if not STORIES.exists() or not WIKI.exists():
             self.skipTest(f"no {STORIES} or {WIKI}")
-        for tensors, form in (("all", "bf16:rtz"), ("all", "e4m3"), ("all", "int4:group=4"), ("matrices,!ffn_down", "q8_0"),
-                              ("matrices,!ffn_down", "mxfp4")):
+        for tensors, form in (("all", "bf16:rtz"), ("all", "e4m3"), ("all", "int4:group=4"), ("all,!ffn_down", "q8_0"),
+                              ("all,!ffn_down", "q4_0"), ("all,!ffn_down", "mxfp4")):
             self.check(STORIES, WIKI, tensors, form, "-c", "128", "--chunks", "3")
 
     @unittest.skipIf(SANITIZED, "the release tree runs this: minutes with the sanitizers")
