@@ -99,6 +99,8 @@ size_t VirtualFile::read(uint64_t offset, std::span<std::byte> target) {
 
 // What stands behind a stream: glibc calls these functions, through which no exception may go.
 struct VirtualFile::Cursor {
+  explicit Cursor(VirtualFile& served) : file(served) {}
+
   VirtualFile& file;
   uint64_t offset = 0;
   std::FILE* stream = nullptr;
