@@ -166,7 +166,7 @@ void encode(TensorType type, int64_t row_length, std::span<const float> values,
   const TypeFacts& facts = facts_of(type);
   FQ_CHECK(row_length > 0 && row_length % facts.block_values == 0);
   FQ_CHECK(values.size() % static_cast<size_t>(row_length) == 0);
-  FQ_CHECK(values.size() / facts.block_values * facts.block_bytes == bytes.size());
+  FQ_CHECK(bytes_of_values(type, values.size()) == bytes.size());
   FQ_CHECK(importance.empty() || importance.size() == static_cast<size_t>(row_length));
   if (!can_encode(type)) throw Error("values cannot be stored as {}", name_of(type));
   auto count = static_cast<int64_t>(values.size());

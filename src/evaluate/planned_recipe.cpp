@@ -86,8 +86,7 @@ uint64_t PlannedRecipe::most_changed_bytes() const {
   uint64_t bytes = 0;
   for (const PlannedTensor& planned : plan_.tensors) {
     const TensorInfo& info = *model_.tensors()[planned.tensor_index].info;
-    const TypeFacts& facts = facts_of(types_[planned.tensor_index]);
-    bytes += static_cast<uint64_t>(info.value_count) / facts.block_values * facts.block_bytes;
+    bytes += bytes_of_values(types_[planned.tensor_index], static_cast<uint64_t>(info.value_count));
   }
   return bytes;
 }
@@ -140,8 +139,7 @@ void PlannedRecipe::check_restored(const ModelWeights& weights, Progress::Mode m
     if (restored) continue;
     throw Error(
         "{}: tensor '{}': found other bytes in memory after the evaluation than in the file; the file "
-        "changed, or "
-        "memory is not sound",
+        "changed, or memory is not sound",
         printable(model_.path()), printable(info.name));
   }
 }

@@ -104,10 +104,9 @@ TensorReport report_on(const Model& model, size_t tensor_index, const InspectOpt
   if (options.grids && floating) report.grids = exact_grids(view, *report.facts);
   TensorType narrow = narrow_type_of(view, *report.facts, options.grids);
   if (narrow != info.type) {
-    const TypeFacts& facts = facts_of(narrow);
     report.narrow_type = narrow;
     report.narrow_saves_bytes =
-        info.data_bytes - static_cast<uint64_t>(info.value_count) / facts.block_values * facts.block_bytes;
+        info.data_bytes - bytes_of_values(narrow, static_cast<uint64_t>(info.value_count));
   }
   return report;
 }

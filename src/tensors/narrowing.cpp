@@ -120,8 +120,7 @@ void ExactQuantizedTypes::add(std::span<const float> values, std::vector<std::by
   for (const auto& candidate : candidates_) {
     if (!candidate->holds) continue;
     if (storable) {
-      const TypeFacts& facts = facts_of(candidate->type);
-      bytes.resize(values.size() / facts.block_values * facts.block_bytes);
+      bytes.resize(bytes_of_values(candidate->type, values.size()));
       restored.resize(values.size());
       encode(candidate->type, row_length, values, {}, bytes);
       decode(candidate->type, bytes, restored);

@@ -93,8 +93,7 @@ void Rounder::round(const Piece& piece, std::span<float> values, std::vector<std
 
 void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float> values,
                             std::vector<std::byte>& bytes) const {
-  const TypeFacts& facts = facts_of(type);
-  bytes.resize(values.size() / facts.block_values * facts.block_bytes);
+  bytes.resize(bytes_of_values(type, values.size()));
   bool part_of_row = piece.value_count < info_.row_length;
   int64_t row_length = part_of_row ? piece.value_count : info_.row_length;
   int64_t row_count = piece.value_count / row_length;
@@ -105,8 +104,7 @@ void Rounder::round_by_ggml(TensorType type, const Piece& piece, std::span<float
                                          : std::min(row_count - row, rows_sharing_weights(info_, global_row));
       auto first = static_cast<size_t>(row * row_length);
       auto count = static_cast<size_t>(rows * row_length);
-      std::span<std::byte> target(bytes.data() + first / facts.block_values * facts.block_bytes,
-                                  count / facts.block_values * facts.block_bytes);
+      std::span<std::byte> target(bytes.data() + bytes_of_values(type, first), bytes_of_values(type, count));
       encode(type, row_length, values.subspan(first, count), weights_for_row(importance_, info_, global_row),
              target);
       row += rows;

@@ -16,11 +16,6 @@ namespace {
 
 using WriteBytes = std::function<void(uint64_t offset, std::span<const std::byte> bytes)>;
 
-uint64_t bytes_before_value(TensorType type, int64_t value_index) {
-  const TypeFacts& facts = facts_of(type);
-  return static_cast<uint64_t>(value_index) / facts.block_values * facts.block_bytes;
-}
-
 bool same_bits(std::span<const float> a, std::span<const float> b) {
   return std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
@@ -39,7 +34,7 @@ std::span<const float> encode_piece(const StorageJob& job, const Piece& piece, S
   if (job.rounder.encoded_type() == job.type_after) return scratch.rounded;
   const TensorInfo& info = *job.view.info;
   bool quantized = facts_of(job.type_after).type_class == TypeClass::quantized;
-  scratch.bytes.resize(bytes_before_value(job.type_after, piece.value_count));
+  scratch.bytes.resize(bytes_of_values(job.type_after, static_cast<uint64_t>(piece.value_count)));
   int64_t row_length = std::min(piece.value_count, info.row_length);
   try {
     encode(job.type_after, row_length, scratch.rounded, {}, scratch.bytes);
@@ -104,7 +99,7 @@ TensorResult store_piece(const StorageJob& job, const Piece& piece, const WriteB
     write(piece.byte_offset, raw);
   } else {
     stored = encode_piece(job, piece, scratch);
-    write(bytes_before_value(job.type_after, piece.first_value), scratch.bytes);
+    write(bytes_of_values(job.type_after, static_cast<uint64_t>(piece.first_value)), scratch.bytes);
     if (stored.data() != scratch.rounded.data()) {
       measure_storage(scratch.rounded.data(), stored.data(), stored.size(), result.store_changed_count,
                       result.store_max_abs);
@@ -141,7 +136,7 @@ TensorResult store_tensor(const StorageJob& job, const WriteBytes& write, Progre
 
 std::vector<std::byte> stored_bytes(const StorageJob& job, TensorResult& result, Progress& progress) {
   auto value_count = job.view.info->value_count;
-  std::vector<std::byte> bytes(bytes_before_value(job.type_after, value_count));
+  std::vector<std::byte> bytes(bytes_of_values(job.type_after, static_cast<uint64_t>(value_count)));
   auto write = [&](uint64_t offset, std::span<const std::byte> piece) {
     std::memcpy(bytes.data() + offset, piece.data(), piece.size());
   };

@@ -77,6 +77,12 @@ inline std::string_view name_of(TensorType type) {
   return facts_of(type).name;
 }
 
+// What `value_count` values take in this type; a count that is no whole number of blocks loses its rest.
+inline uint64_t bytes_of_values(TensorType type, uint64_t value_count) {
+  const TypeFacts& facts = facts_of(type);
+  return value_count / facts.block_values * facts.block_bytes;
+}
+
 // Bits per weight of the type alone: block bytes x 8 / block values.
 double bits_per_weight(TensorType type);
 

@@ -25,5 +25,12 @@ TEST(BitsPerWeight, FollowFromTheBlock) {
   EXPECT_EQ(bits_per_weight(TensorType::Q8_0), 8.5);
 }
 
+TEST(BytesOfValues, AreThoseOfWholeBlocks) {
+  EXPECT_EQ(bytes_of_values(TensorType::F32, 7), 28U);
+  EXPECT_EQ(bytes_of_values(TensorType::Q4_0, 64), 36U);
+  EXPECT_EQ(bytes_of_values(TensorType::Q4_0, 63), 18U);
+  EXPECT_EQ(bytes_of_values(TensorType::Q4_K, 0), 0U);
+}
+
 }  // namespace
 }  // namespace fakequant
