@@ -92,7 +92,6 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   check_options(options);
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
-  options.decode.batch = options.batch;
   EvaluateJob job(options, common);
   job.inputs().warn_of_context(common);
   FiniteWeights weights;
@@ -125,10 +124,6 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
   return report_failures(job, weights);
 }
-
-}  // namespace
-
-namespace {
 
 void add_logits_memory(CLI::App& app, std::optional<uint64_t>& bytes) {
   auto read = [&bytes](const std::string& text) {

@@ -60,9 +60,10 @@ void EvaluateInputs::open_files(const CommonOptions& common) {
     });
     if (known) continue;
     files_.push_back({name, open_model(name), std::nullopt, {}});
-    for (const std::string& path : files_.back().model.paths()) files_.back().states.emplace_back(path);
-    std::vector<std::string> paths = files_.back().model.paths();
-    inputs.insert(inputs.end(), paths.begin(), paths.end());
+    for (const std::string& path : files_.back().model.paths()) {
+      files_.back().states.emplace_back(path);
+      inputs.push_back(path);
+    }
   }
   inputs.insert(inputs.end(), options_.recipe.recipes.begin(), options_.recipe.recipes.end());
   if (!options_.recipe.importance.empty()) inputs.push_back(options_.recipe.importance);
@@ -111,6 +112,7 @@ void EvaluateInputs::settle_context() {
     }
   }
   options_.decode.context = options_.context > 0 ? options_.context : context;
+  options_.decode.batch = options_.batch;
   if (options_.batch == 0) {
     int most = static_cast<int>(
         std::min<int64_t>(kDefaultBatch, int64_t{options_.decode.context} * most_chunks_together()));

@@ -52,28 +52,39 @@ std::optional<double> bits_of(const EvaluatedVariant& variant) {
   return variant.recipe->plan().achieved_bits.value();
 }
 
+// Over all tensors of a patch.
+struct PatchTotal {
+  Difference difference;
+  uint64_t store_changed_count = 0;
+};
+
+PatchTotal total_of(const PatchReport& patch) {
+  PatchTotal total;
+  for (const TensorResult& tensor : patch.tensors) {
+    total.difference.merge(tensor.difference);
+    total.store_changed_count += tensor.store_changed_count;
+  }
+  return total;
+}
+
 // What carrying out a recipe did to the weights, in a line.
 std::string patch_line(const EvaluatedVariant& variant) {
   const Plan& plan = variant.recipe->plan();
   std::string text =
       fmt::format("{}: {} rounded", printable(variant.name), counted(plan.tensors.size(), "tensor"));
   if (variant.patch && !variant.patch->tensors.empty()) {
-    uint64_t values = 0;
-    uint64_t changed = 0;
-    uint64_t stored = 0;
-    uint64_t nonfinite = 0;
-    for (const TensorResult& tensor : variant.patch->tensors) {
-      values += tensor.difference.count;
-      changed += tensor.difference.changed_count;
-      stored += tensor.store_changed_count;
-      nonfinite += tensor.difference.new_nonfinite;
-    }
-    text += changed == 0
+    PatchTotal total = total_of(*variant.patch);
+    const Difference& found = total.difference;
+    text += found.changed_count == 0
                 ? ", no value changes: they are exact in this format"
-                : fmt::format(", {} of {} values change", format_count(changed), format_count(values));
-    if (stored > 0)
-      text += fmt::format("; the storage type cannot hold {} of them exactly", format_count(stored));
-    if (nonfinite > 0) text += fmt::format("; {} become NaN or Inf", counted(nonfinite, "value"));
+                : fmt::format(", {} of {} values change", format_count(found.changed_count),
+                              format_count(found.count));
+    if (total.store_changed_count > 0) {
+      text += fmt::format("; the storage type cannot hold {} of them exactly",
+                          format_count(total.store_changed_count));
+    }
+    if (found.new_nonfinite > 0)
+      text += fmt::format("; {} become NaN or Inf", counted(found.new_nonfinite, "value"));
   }
   return text;
 }
@@ -146,15 +157,10 @@ Json recipe_json(const EvaluatedVariant& variant) {
   result["unused_tensors"] = variant.patch->unused;
   result["all_unused"] = all_unused(variant);
   if (variant.patch->tensors.empty()) return result;
-  Difference total;
-  uint64_t stored = 0;
-  for (const TensorResult& tensor : variant.patch->tensors) {
-    total.merge(tensor.difference);
-    stored += tensor.store_changed_count;
-  }
+  PatchTotal total = total_of(*variant.patch);
   result["changed_bytes"] = variant.patch->changed_bytes;
-  result["store_changed_values"] = stored;
-  result["difference"] = difference_json(total);
+  result["store_changed_values"] = total.store_changed_count;
+  result["difference"] = difference_json(total.difference);
   result["restored"] = true;  // Session::check_restored, or there would be no result
   return result;
 }

@@ -100,8 +100,7 @@ ChunkComparison compare_chunk(const BaselineStage& stage, const DecodedChunk& ch
       throw NonFiniteError("{}", not_finite(variant.name, decoder, chunk.index, i, tokens[i].nats));
     throw NonFiniteError(
         "{}: chunk {}, position {}: found probability 0 for a token that the baseline finds possible, wanted "
-        "a "
-        "finite KL divergence",
+        "a finite KL divergence",
         printable(variant.name), chunk.index + 1, static_cast<size_t>(decoder.first_position()) + i);
   }
   return tokens;

@@ -222,7 +222,10 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
     const LoadedModel& other = variant.running->model;
     FQ_CHECK(other.vocabulary_size() == model.vocabulary_size());
     ActiveVariant active(variant);
-    GeneratorPool pool(other, options, prompts.context, runs.size());
+    std::optional<GeneratorPool> own;  // a patched baseline has generators
+    GeneratorPool& pool = variant.running == baseline.running
+                              ? baseline_pool
+                              : own.emplace(other, options, prompts.context, runs.size());
     VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
     try {
       pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
