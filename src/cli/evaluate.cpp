@@ -118,6 +118,8 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     } else if (!options.texts.empty()) {
       print_evaluation(job.results, settings, common.verbose);
     }
+    bool printed = options.compares() || !options.texts.empty();
+    if (printed && options.text.asked()) fmt::print("\n");
     for (const TextMeasurements& made : job.made) print_measurements(made);
     for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
   }
