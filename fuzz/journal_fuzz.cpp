@@ -32,14 +32,23 @@ void expect_clean(const Function& function) {
   }
 }
 
+class Folder {
+ public:
+  Folder() : path_((std::filesystem::temp_directory_path() / "fakequant-fuzz-XXXXXX").string()) {
+    require(mkdtemp(path_.data()) != nullptr);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 const std::string& folder() {
-  static const std::string path = [] {
-    std::string name = (std::filesystem::temp_directory_path() / "fakequant-fuzz-XXXXXX").string();
-    require(mkdtemp(name.data()) != nullptr);
-    std::atexit([] { std::filesystem::remove_all(folder()); });
-    return name;
-  }();
-  return path;
+  static const Folder value;
+  return value.path();
 }
 
 void try_folder() {
