@@ -184,16 +184,17 @@ std::optional<TextPair> read_text_pair(const Fields& run) {
   if (variants.size() != 1) run.fail("variants", "a list of one");
   const Fields& variant = variants[0];
   if (!variant.has("text")) return std::nullopt;
-  TextPair result{.prompt = run.text("prompt"),
-                  .temperature = run.number("temperature"),
-                  .seed = run.optional_count("seed"),
-                  .baseline = baseline.text("text"),
-                  .variant = variant.text("text"),
-                  .baseline_tokens = list_length(baseline, "tokens"),
-                  .variant_tokens = list_length(variant, "tokens"),
-                  .identical = variant.flag("identical"),
-                  .equal_token_share = variant.optional_number("equal_token_share"),
-                  .teacher_forcing_share = variant.optional_number("teacher_forcing_share")};
+  TextPair result;
+  result.prompt = run.text("prompt");
+  result.temperature = run.number("temperature");
+  result.seed = run.optional_count("seed");
+  result.baseline = baseline.text("text");
+  result.variant = variant.text("text");
+  result.baseline_tokens = list_length(baseline, "tokens");
+  result.variant_tokens = list_length(variant, "tokens");
+  result.identical = variant.flag("identical");
+  result.equal_token_share = variant.optional_number("equal_token_share");
+  result.teacher_forcing_share = variant.optional_number("teacher_forcing_share");
   if (std::optional<Fields> divergence = variant.optional_object("divergence")) {
     result.token_index = divergence->count("token_index");
     result.text_bytes = divergence->count("text_bytes");
@@ -210,7 +211,9 @@ std::optional<double> read_median(const Fields& measure, const char* figure) {
 }
 
 SpeedMeasure read_speed_measure(const Fields& baseline, const Fields& variant, const char* figure) {
-  SpeedMeasure result{.baseline = read_median(baseline, figure), .variant = read_median(variant, figure)};
+  SpeedMeasure result;
+  result.baseline = read_median(baseline, figure);
+  result.variant = read_median(variant, figure);
   if (std::optional<Fields> ratio = variant.optional_object("ratio")) {
     result.ratio = ratio->optional_number("median");
     if (std::optional<Fields> interval = ratio->optional_object("interval")) {
@@ -224,14 +227,16 @@ SpeedMeasure read_speed_measure(const Fields& baseline, const Fields& variant, c
 }  // namespace
 
 Inspection read_inspection(const Fields& result) {
-  Inspection inspection{.file_bytes = result.count("file_bytes")};
+  Inspection inspection;
+  inspection.file_bytes = result.count("file_bytes");
   for (const Fields& tensor : result.objects("tensors")) inspection.tensors.push_back(read_inspected(tensor));
   return inspection;
 }
 
 DifferenceResult read_difference(const Fields& result) {
-  DifferenceResult difference{.total = read_measures(result.object("total")),
-                              .skipped = read_skipped(result)};
+  DifferenceResult difference;
+  difference.total = read_measures(result.object("total"));
+  difference.skipped = read_skipped(result);
   for (const Fields& tensor : result.objects("tensors")) {
     difference.tensors.push_back(read_tensor_difference(tensor));
   }
@@ -253,10 +258,11 @@ PerplexityResult read_perplexity(const Fields& result) {
 }
 
 DivergenceResult read_divergence(const Fields& result) {
-  DivergenceResult divergence{.chunks = result.count("chunks"),
-                              .scored_tokens = result.count("scored_tokens"),
-                              .perplexity = read_estimate(result.object("model"), "perplexity"),
-                              .baseline_perplexity = read_estimate(result.object("baseline"), "perplexity")};
+  DivergenceResult divergence;
+  divergence.chunks = result.count("chunks");
+  divergence.scored_tokens = result.count("scored_tokens");
+  divergence.perplexity = read_estimate(result.object("model"), "perplexity");
+  divergence.baseline_perplexity = read_estimate(result.object("baseline"), "perplexity");
   read_divergence_measures(result.object("divergence"), divergence);
   for (const Fields& chunk : result.objects_or_none("per_chunk")) {
     divergence.per_chunk.push_back(
@@ -291,12 +297,12 @@ SpeedResult read_speed(const Fields& result) {
   const Fields& baseline = subjects[0];
   const Fields& variant = subjects[1];
   constexpr const char* kRate = "tokens_per_second";
-  SpeedResult speed{
-      .repetitions = result.count("repetitions"),
-      .threads = result.count("threads"),
-      .load_note = variant.text_or_empty("load_note"),
-      .prompt = read_speed_measure(baseline.object("prompt"), variant.object("prompt"), kRate),
-      .generation = read_speed_measure(baseline.object("generation"), variant.object("generation"), kRate)};
+  SpeedResult speed;
+  speed.repetitions = result.count("repetitions");
+  speed.threads = result.count("threads");
+  speed.load_note = variant.text_or_empty("load_note");
+  speed.prompt = read_speed_measure(baseline.object("prompt"), variant.object("prompt"), kRate);
+  speed.generation = read_speed_measure(baseline.object("generation"), variant.object("generation"), kRate);
   if (baseline.has("load") && variant.has("load")) {
     speed.load = read_speed_measure(baseline.object("load"), variant.object("load"), "load_seconds");
   }
