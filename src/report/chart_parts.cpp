@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "base/text.h"
 
 namespace fakequant {
-
-std::string variant_label(const RunReport& report, const ReportVariant& variant) {
-  return report.models.size() < 2 ? variant.name : fmt::format("{} ({})", variant.name, report.models.at(variant.model).name);
-}
 
 std::string short_number(double value) {
   return fmt::format("{:.3g}", value);
@@ -51,6 +48,34 @@ std::vector<size_t> measured_texts(const RunReport& report) {
     if (measured) texts.push_back(text);
   }
   return texts;
+}
+
+void LogAxis::add(double value) {
+  if (!(value > 0)) return;
+  low_ = low_ == 0 ? value : std::min(low_, value);
+  high_ = std::max(high_, value);
+}
+
+Json LogAxis::ticks() const {
+  Json ticks = Json::array();
+  if (low_ == 0) return ticks;
+  int first = static_cast<int>(std::floor(std::log10(low_))), last = static_cast<int>(std::ceil(std::log10(high_)));
+  bool fine = std::log10(high_ / low_) < 2;
+  for (int power = first; power <= last; ++power) {
+    // From its text: 10 to a negative power is not exact, and 0.000010000000000000003 is no label.
+    for (const char* digit : {"1", "2", "5"}) {
+      if (digit[0] == '1' || fine) ticks.push_back(std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr));
+    }
+  }
+  return ticks;
+}
+
+void LogAxis::apply_to(Json& encoding) const {
+  encoding["scale"]["type"] = "log";
+  encoding["scale"]["nice"] = false;
+  encoding["axis"]["values"] = ticks();
+  encoding["axis"]["format"] = "~g";
+  encoding["axis"]["labelOverlap"] = "greedy";
 }
 
 Json chart_spec(std::string_view json) {

@@ -1,5 +1,5 @@
 #pragma once
-// What charts have in common: names that tell variants apart, numbers as they are shown, controls to choose what is shown.
+// What charts have in common: numbers as they are shown, controls to choose what is shown, which variants.
 
 #include <string>
 #include <string_view>
@@ -8,9 +8,6 @@
 #include "report/chart_kinds.h"
 
 namespace fakequant {
-
-// A variant's name, with its model's where there are several.
-std::string variant_label(const RunReport& report, const ReportVariant& variant);
 
 // Three significant digits: 0.0043, 12.3, 1.2e-09.
 std::string short_number(double value);
@@ -36,6 +33,18 @@ ShownVariants variants_with_divergence(const RunReport& report);
 
 // Texts that any variant was measured on, in order.
 std::vector<size_t> measured_texts(const RunReport& report);
+
+// Scale and axis of a logarithmic quantity: lines at powers of ten alone, which are enough to read it by. Over less than two of them, at
+// 1, 2 and 5 too. Of values that are not positive nothing is taken.
+class LogAxis {
+ public:
+  void add(double value);
+  Json ticks() const;                    // for axis.values and legend.values
+  void apply_to(Json& encoding) const;  // sets its scale's type and its axis
+
+ private:
+  double low_ = 0, high_ = 0;
+};
 
 // Parses a specification that stands in our own source.
 Json chart_spec(std::string_view json);

@@ -31,7 +31,7 @@ std::string heading_row(const std::vector<HtmlColumn>& columns) {
   std::string html = "<thead><tr>";
   for (const HtmlColumn& column : columns) {
     std::string css = &column == &columns.front() ? "row-head" : column.is_number ? "number" : "";
-    html += fmt::format("<th scope=\"col\"{}{}>{}", attribute("class", css), attribute("title", column.help), html_text(column.title));
+    html += fmt::format("<th scope=\"col\"{}{}><span class=\"title\">{}</span>", attribute("class", css), attribute("title", column.help), html_text(column.title));
     if (!column.unit.empty()) html += fmt::format("<span class=\"unit\">{}</span>", html_text(column.unit));
     html += "</th>";
   }
@@ -73,7 +73,7 @@ std::string journal_link(size_t line) {
 
 std::string html_table(const HtmlTable& table) {
   std::string label = html_text(table.caption);
-  std::string html = fmt::format("<div class=\"table-box\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table><caption>{0}</caption>\n", label);
+  std::string html = fmt::format("<div class=\"table-box\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table aria-label=\"{0}\">\n", label);
   html += heading_row(table.columns) + "<tbody>\n";
   for (const HtmlRow& row : table.rows) {
     FQ_CHECK(row.cells.size() == table.columns.size());

@@ -35,7 +35,7 @@ std::string filled(std::string_view text, const std::map<std::string_view, std::
 std::string figure_html(const Chart& chart) {
   return fmt::format(
       "<figure class=\"chart\" id=\"chart-{0}\" data-chart=\"{0}\">\n<h3>{1}</h3>\n<figcaption>{2}</figcaption>\n"
-      "<div class=\"plot\" role=\"img\" aria-label=\"{3}\"></div>\n</figure>\n",
+      "<div class=\"controls\"></div>\n<div class=\"plot\" role=\"img\" aria-label=\"{3}\"></div>\n</figure>\n",
       chart.id, html_text(chart.title), html_text(chart.summary), html_text(chart.alt));
 }
 

@@ -24,7 +24,7 @@ std::vector<std::string> text_names(const RunReport& report) {
 
 Json labels_of(const RunReport& report, const ShownVariants& shown) {
   Json labels = Json::array();
-  for (size_t index : shown.indices) labels.push_back(variant_label(report, report.variants[index]));
+  for (size_t index : shown.indices) labels.push_back(report.label(report.variants[index]));
   return labels;
 }
 
@@ -34,8 +34,7 @@ Json confidence_lines() {
     "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 50, "filled": true}},
     "encoding": {
       "x": {"field": "confidence", "type": "ordinal", "title": "the baseline's probability of its most likely token", "axis": {"labelAngle": 0, "labelOverlap": true}},
-      "y": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)",
-            "scale": {"type": "log"}, "axis": {"format": "~g", "labelOverlap": "greedy"}},
+      "y": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)"},
       "color": {"field": "variant", "type": "nominal", "title": null, "legend": {"columns": 3}}}})json");
 }
 
@@ -47,8 +46,8 @@ Json confidence_map(size_t rows) {
       "x": {"field": "confidence", "type": "ordinal", "title": "the baseline's probability of its most likely token", "axis": {"labelAngle": 0, "labelOverlap": true}},
       "y": {"field": "variant", "type": "nominal", "title": null},
       "color": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)",
-                "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top"}}}})json");
-  spec["height"] = {{"step", rows > 30 ? 16 : 22}};
+                "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top", "titleLimit": 400}}}})json");
+  spec["height"] = rows * (rows > 30 ? 16 : 22);
   return spec;
 }
 
@@ -58,6 +57,7 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
   ShownVariants shown = variants_with_divergence(report);
   Json values = Json::array(), buckets = Json::array();
   std::optional<std::pair<double, std::string>> worst;
+  LogAxis axis;
   size_t lines = 0;
   for (size_t index : shown.indices) {
     const ReportVariant& variant = report.variants[index];
@@ -67,16 +67,19 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
         std::string name = bucket_name(bucket);
         if (std::find(buckets.begin(), buckets.end(), name) == buckets.end()) buckets.push_back(name);
         if (!bucket.kld_mean || *bucket.kld_mean <= 0 || bucket.tokens == 0) continue;
-        values.push_back({{"variant", variant_label(report, variant)}, {"text", report.texts.at(divergence.text).name}, {"confidence", name},
+        values.push_back({{"variant", report.label(variant)}, {"text", report.texts.at(divergence.text).name}, {"confidence", name},
                           {"tokens", bucket.tokens}, {"kld", shown_number(*bucket.kld_mean)}, {"flips", bucket.flips}, {"line", divergence.line}});
+        axis.add(*bucket.kld_mean);
         if (!worst || *bucket.kld_mean > worst->first)
-          worst = {*bucket.kld_mean, fmt::format("{} where the baseline gives its most likely token {}", variant_label(report, variant), name)};
+          worst = {*bucket.kld_mean, fmt::format("{} where the baseline gives its most likely token {}", report.label(variant), name)};
       }
     }
     lines += values.size() > before ? 1 : 0;
   }
   if (values.empty()) return std::nullopt;
   Json spec = lines <= kMostLines ? confidence_lines() : confidence_map(lines);
+  if (lines <= kMostLines) axis.apply_to(spec["encoding"]["y"]);
+  else spec["encoding"]["color"]["legend"]["values"] = axis.ticks();
   spec["encoding"]["x"]["sort"] = buckets;
   spec["encoding"][lines <= kMostLines ? "color" : "y"]["sort"] = labels_of(report, shown);
   spec["encoding"]["tooltip"] = chart_spec(R"json([{"field": "variant", "title": "variant"}, {"field": "text", "title": "text"},
@@ -114,15 +117,17 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
   Json values = Json::array(), names = Json::array();
   for (const TailQuantile& quantile : kTail) names.push_back(quantile.name);
   std::optional<std::pair<double, std::string>> worst;
+  LogAxis axis;
   for (size_t index : shown.indices) {
     const ReportVariant& variant = report.variants[index];
     for (const DivergenceResult& divergence : variant.divergences) {
       for (const TailQuantile& quantile : kTail) {
         std::optional<double> value = quantile_of(divergence, quantile.share);
         if (!value || *value <= 0) continue;
-        values.push_back({{"variant", variant_label(report, variant)}, {"text", report.texts.at(divergence.text).name},
+        values.push_back({{"variant", report.label(variant)}, {"text", report.texts.at(divergence.text).name},
                           {"quantile", quantile.name}, {"kld", shown_number(*value)}, {"line", divergence.line}});
-        if (!worst || *value > worst->first) worst = {*value, variant_label(report, variant)};
+        axis.add(*value);
+        if (!worst || *value > worst->first) worst = {*value, report.label(variant)};
       }
     }
   }
@@ -134,16 +139,16 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
       {"name": "inkline_span", "mark": {"type": "rule", "strokeWidth": 1}, "encoding": {
         "x": {"field": "kld", "type": "quantitative", "aggregate": "min"}, "x2": {"field": "kld", "aggregate": "max"}, "color": {"value": "#999"}}},
       {"mark": {"type": "point", "size": 70, "opacity": 1, "filled": true}, "encoding": {
-        "x": {"field": "kld", "type": "quantitative", "title": "KL divergence of a token (nats)", "scale": {"type": "log"},
-              "axis": {"format": "~g", "labelOverlap": "greedy"}},
-        "color": {"field": "quantile", "type": "ordinal", "title": "of the tokens",
+        "x": {"field": "kld", "type": "quantitative", "title": "KL divergence of a token (nats)", "scale": {"padding": 8}},
+        "color": {"field": "quantile", "type": "nominal", "title": "of the tokens",
                   "scale": {"range": ["#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00"]}},
-        "shape": {"field": "quantile", "type": "ordinal", "title": "of the tokens", "scale": {"range": ["circle", "diamond", "square", "triangle-up", "cross"]}},
+        "shape": {"field": "quantile", "type": "nominal", "title": "of the tokens", "scale": {"range": ["circle", "diamond", "square", "triangle-up", "cross"]}},
         "tooltip": [{"field": "variant", "title": "variant"}, {"field": "text", "title": "text"}, {"field": "quantile", "title": "of the tokens"},
                     {"field": "kld", "title": "KL divergence (nats)", "format": ".4~g"}]}}
     ]})json");
-  spec["height"] = {{"step", shown.indices.size() > 30 ? 18 : 26}};
+  spec["height"] = shown.indices.size() * (shown.indices.size() > 30 ? 18 : 26);
   spec["encoding"]["y"]["sort"] = labels_of(report, shown);
+  axis.apply_to(spec["layer"][1]["encoding"]["x"]);
   for (const char* channel : {"color", "shape"}) {
     Json& encoding = spec["layer"][1]["encoding"][channel];
     encoding["sort"] = names;

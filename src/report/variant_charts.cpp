@@ -32,7 +32,7 @@ std::string percent_words(const Span& ln_ratio) {
 
 // The row of a variant and text that every chart here starts with.
 Json row_of(const RunReport& report, const ReportVariant& variant, const DivergenceResult& divergence) {
-  return {{"variant", variant_label(report, variant)},
+  return {{"variant", report.label(variant)},
           {"what", variant.what},
           {"text", report.texts.at(divergence.text).name},
           {"control", variant.is_control},
@@ -49,7 +49,7 @@ void for_each_divergence(const RunReport& report, const ShownVariants& shown, co
 
 Json labels_in_order(const RunReport& report, const ShownVariants& shown) {
   Json labels = Json::array();
-  for (size_t index : shown.indices) labels.push_back(variant_label(report, report.variants[index]));
+  for (size_t index : shown.indices) labels.push_back(report.label(report.variants[index]));
   return labels;
 }
 
@@ -75,9 +75,8 @@ Json dots_with_errors(const RunReport& report, const ShownVariants& shown, Json 
       {"mark": {"type": "rule", "strokeWidth": 2.5, "strokeCap": "round"}, "encoding": {"x2": {"field": "high"}}},
       {"mark": {"type": "point", "size": 70, "opacity": 1}, "encoding": {}}
     ]})json");
-  size_t rows = shown.indices.size();
-  spec["height"] = {{"step", measured_texts(report).size() > 1 ? 14 : rows > 30 ? 20 : 28}};
-  if (measured_texts(report).size() > 1) spec["height"]["for"] = "offset";
+  size_t rows = shown.indices.size(), texts = measured_texts(report).size();
+  spec["height"] = rows * (texts > 1 ? 12 * texts + 8 : rows > 30 ? 20 : 28);
   Json& encoding = spec["encoding"];
   encoding["y"]["sort"] = labels_in_order(report, shown);
   encoding["tooltip"] = tooltip;
@@ -152,7 +151,7 @@ std::optional<Drawing> draw_perplexity(const RunReport& report) {
     values.push_back(std::move(row));
   });
   if (values.empty()) return std::nullopt;
-  Json spec = dots_with_errors(report, shown, {{"type", "quantitative"}, {"title", "change of perplexity (%)"}}, chart_spec(R"json([
+  Json spec = dots_with_errors(report, shown, {{"type", "quantitative"}, {"title", "change of perplexity (%)"}, {"axis", {{"tickCount", 7}, {"format", "+~g"}}}}, chart_spec(R"json([
     {"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
     {"field": "value", "title": "change (%)", "format": "+.3~g"}, {"field": "low", "title": "two standard errors from (%)", "format": "+.3~g"},
     {"field": "high", "title": "to (%)", "format": "+.3~g"}, {"field": "perplexity", "title": "perplexity", "format": ".6~g"},
@@ -171,6 +170,7 @@ std::optional<Drawing> draw_divergence(const RunReport& report) {
   ShownVariants shown = variants_with_divergence(report);
   Json values = Json::array();
   Extremes extremes;
+  LogAxis axis;
   size_t positive = 0;
   for_each_divergence(report, shown, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<Span> span = span_of(divergence.kld_mean);
@@ -181,13 +181,15 @@ std::optional<Drawing> draw_divergence(const RunReport& report) {
     row["low"] = shown_number(std::max(span->low, span->value / 10));
     row["high"] = shown_number(span->high);
     row["error"] = json_number(divergence.kld_mean.error());
+    axis.add(row["low"].get<double>());
+    axis.add(span->high);
     positive += span->value > 0 ? 1 : 0;
     extremes.add(span->value, fmt::format("{}, {}", name_of(row, report), short_number(span->value)));
     values.push_back(std::move(row));
   });
   if (positive == 0) return std::nullopt;
-  Json x = {{"type", "quantitative"}, {"title", "mean KL divergence (nats per token)"}, {"scale", {{"type", "log"}}},
-            {"axis", {{"format", "~g"}, {"labelOverlap", "greedy"}}}};
+  Json x = {{"type", "quantitative"}, {"title", "mean KL divergence (nats per token)"}, {"scale", {{"padding", 8}}}};
+  axis.apply_to(x);
   Json spec = dots_with_errors(report, shown, x, chart_spec(R"json([
     {"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
     {"field": "value", "title": "mean KL divergence (nats per token)", "format": ".4~g"},
@@ -248,6 +250,7 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
   ShownVariants shown = variants_with_divergence(report);
   Json values = Json::array();
   std::vector<std::string> texts, on_frontier;
+  LogAxis axis;
   bool sizes_differ = false;
   size_t most = 0;
   for (size_t text : measured_texts(report)) {
@@ -256,6 +259,7 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
     sizes_differ = sizes_differ || sized.back().bits_per_weight - sized.front().bits_per_weight > 0.05;
     most = std::max(most, sized.size());
     for (SizedVariant& variant : sized) {
+      axis.add(variant.divergence);
       if (texts.empty() && variant.row["frontier"].get<bool>()) on_frontier.push_back(variant.row["variant"]);
       values.push_back(std::move(variant.row));
     }
@@ -265,9 +269,9 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
   Json spec = chart_spec(R"json({
     "width": "container", "height": 320,
     "encoding": {
-      "x": {"field": "bits", "type": "quantitative", "title": "bits per weight of the whole model", "scale": {"zero": false, "padding": 24}},
+      "x": {"field": "bits", "type": "quantitative", "title": "bits per weight of the whole model", "scale": {"zero": false, "padding": 24, "nice": false}, "axis": {"tickCount": 8}},
       "y": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)",
-            "scale": {"type": "log", "padding": 16}, "axis": {"format": "~g", "labelOverlap": "greedy"}},
+            "scale": {"padding": 16}},
       "tooltip": [{"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
                   {"field": "bits", "title": "bits per weight", "format": ".4~f"},
                   {"field": "kld", "title": "mean KL divergence (nats per token)", "format": ".4~g"}]},
@@ -276,6 +280,7 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
       {"mark": {"type": "point", "size": 80, "opacity": 1},
        "encoding": {"color": {"condition": {"test": "datum.frontier", "value": "#D55E00"}, "value": "#8C8C8C"}}}
     ]})json");
+  axis.apply_to(spec["encoding"]["y"]);
   if (most <= kMostNames) {
     spec["layer"].push_back(chart_spec(R"json({"name": "ink_names", "mark": {"type": "text", "align": "left", "dx": 8, "dy": -7, "limit": 150},
       "encoding": {"text": {"field": "variant"}}})json"));

@@ -73,6 +73,14 @@ std::vector<std::string> names_of(const ShownTensors& shown) {
   return names;
 }
 
+LogAxis axis_of_counts(const Json& values) {
+  LogAxis axis;
+  axis.add(1);
+  axis.add(100);  // whole powers of ten: half a weight does not exist
+  for (const Json& row : values) axis.add(row["count"].get<double>());
+  return axis;
+}
+
 double percent(std::optional<double> fraction) {
   return 100 * fraction.value_or(0);
 }
@@ -90,10 +98,9 @@ std::optional<Drawing> draw_weights(const RunReport& report) {
   Json spec = chart_spec(R"json({
     "width": "container", "height": 260,
     "encoding": {
-      "x": {"field": "lower", "type": "quantitative", "title": "value of a weight", "scale": {"zero": false, "nice": false}},
+      "x": {"field": "lower", "type": "quantitative", "title": "value of a weight", "scale": {"zero": false, "nice": false}, "axis": {"tickCount": 9}},
       "x2": {"field": "upper"},
-      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"type": "log", "domainMin": 0.5, "nice": false},
-            "axis": {"format": "~s", "tickCount": 5, "labelOverlap": "greedy"}},
+      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"domainMin": 0.5}},
       "color": {"field": "state", "type": "nominal", "title": null, "scale": {"domain": ["before", "after"], "range": ["#9AA0A6", "#D55E00"]}},
       "tooltip": [{"field": "state", "title": "weights"}, {"field": "lower", "title": "from", "format": ".4~g"},
                   {"field": "upper", "title": "to", "format": ".4~g"}, {"field": "count", "title": "count", "format": ","}]},
@@ -101,6 +108,7 @@ std::optional<Drawing> draw_weights(const RunReport& report) {
       {"transform": [{"filter": "datum.state === 'before'"}], "mark": {"type": "rect", "opacity": 0.55}, "encoding": {"y2": {"datum": 0.5}}},
       {"transform": [{"filter": "datum.state === 'after'"}], "mark": {"type": "rule", "strokeWidth": 2.5}}
     ]})json");
+  axis_of_counts(values).apply_to(spec["encoding"]["y"]);
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "tensor", "Tensor", names_of(shown));
   const ShownTensor& first = shown.tensors.front();
@@ -124,13 +132,13 @@ std::optional<Drawing> draw_differences(const RunReport& report) {
     "width": "container", "height": 220,
     "mark": {"type": "rect", "color": "#0072B2"},
     "encoding": {
-      "x": {"field": "lower", "type": "quantitative", "title": "absolute difference of a weight", "scale": {"nice": false}, "axis": {"format": "~g"}},
+      "x": {"field": "lower", "type": "quantitative", "title": "absolute difference of a weight", "scale": {"nice": false}, "axis": {"format": "~g", "tickCount": 8}},
       "x2": {"field": "upper"},
-      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"type": "log", "domainMin": 0.5, "nice": false},
-            "axis": {"format": "~s", "tickCount": 5, "labelOverlap": "greedy"}},
+      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"domainMin": 0.5}},
       "y2": {"datum": 0.5},
       "tooltip": [{"field": "lower", "title": "from", "format": ".4~g"}, {"field": "upper", "title": "to", "format": ".4~g"},
                   {"field": "count", "title": "count", "format": ","}]}})json");
+  axis_of_counts(values).apply_to(spec["encoding"]["y"]);
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "tensor", "Tensor", names_of(shown));
   const ShownTensor& first = shown.tensors.front();
@@ -144,7 +152,7 @@ std::optional<Drawing> draw_differences(const RunReport& report) {
 
 namespace {
 
-constexpr const char* kOutsideBlocks = "none";
+constexpr const char* kOutsideBlocks = "other";
 constexpr size_t kMostLabelled = 12;  // layers: with more, cells are too narrow for words
 
 std::string layer_name(std::optional<size_t> layer) {
@@ -208,7 +216,7 @@ ErrorMap error_map(const RunReport& report) {
   ErrorMap map;
   for (const ReportVariant& variant : report.variants) {
     if (!variant.difference || map.variants.size() == kMostRows) continue;
-    std::string label = variant_label(report, variant);
+    std::string label = report.label(variant);
     std::map<std::string, size_t> row_of_role;
     for (const TensorDifference& tensor : variant.difference->tensors) {
       auto [place, is_new] = row_of_role.emplace(tensor.role, map.rows.size());
@@ -242,7 +250,7 @@ Json error_spec(const Json& layers, size_t rows) {
   spec["layer"] = chart_spec(R"json([
     {"transform": [{"filter": "datum.percent > 0"}], "mark": {"type": "rect"},
      "encoding": {"color": {"field": "percent", "type": "quantitative", "title": "mean relative difference (%)",
-       "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top"}}}},
+       "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top", "titleLimit": 400, "tickCount": 3}}}},
     {"transform": [{"filter": "datum.percent <= 0"}], "mark": {"type": "rect", "color": "#8C8C8C", "opacity": 0.3}}])json");
   if (layers.size() > kMostLabelled) return spec;
   spec["layer"].push_back(chart_spec(R"json({"transform": [{"filter": "datum.percent > 0"}], "mark": {"type": "text", "fontSize": 11},
@@ -281,6 +289,10 @@ std::optional<Drawing> draw_error_map(const RunReport& report) {
   }
   bool chosen = map.rows.size() > kMostMapRows;
   Json spec = error_spec(layer_order(map.layers, map.outside), order.size());
+  LogAxis scale;
+  scale.add(100 * low);
+  scale.add(100 * high);
+  spec["layer"][0]["encoding"]["color"]["legend"]["values"] = scale.ticks();
   spec["encoding"]["y"]["sort"] = order;
   spec["data"] = {{"values", std::move(values)}};
   if (chosen) add_choice(spec, "variant", "Variant", map.variants);

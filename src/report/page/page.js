@@ -30,7 +30,7 @@
 
   // ---- Charts: drawn when they come near the window, or when the browser has nothing else to do: print shows all of them.
 
-  const charts = new Map(JSON.parse(document.getElementById('charts').textContent).map((chart) => [chart.id, chart]));
+  const charts = new Map(JSON.parse(document.getElementById('chart-data').textContent).map((chart) => [chart.id, chart]));
   const drawn = new Map();  // id -> promise of a Vega view
 
   const tooltip = {disableDefaultStyle: true, formatTooltip: tooltipTable};
@@ -53,6 +53,7 @@
     const spec = charts.get(id).spec;
     const result = await vegaEmbed(plot, spec, {
       mode: 'vega-lite', renderer: 'svg', actions: false, ast: true, defaultStyle: false, tooltip, config: themeFor(plot),
+      bind: plot.parentElement.querySelector('.controls'),
     });
     plot.dataset.drawn = 'yes';
     return result.view;
@@ -74,6 +75,7 @@
     $$('figure.chart').forEach((figure) => {
       near.observe(figure);
       addChartTools(figure);
+      addData(figure);
     });
     const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(work, 50));
     const waiting = [...charts.keys()];
@@ -108,6 +110,47 @@
     const address = URL.createObjectURL(new Blob([text], {type: 'application/json'}));
     download(`${id}.vl.json`, address);
     setTimeout(() => URL.revokeObjectURL(address), 10000);
+  }
+
+  const shownValue = (value) => (typeof value === 'number' ? String(Number(value.toPrecision(5))) : value === null ? 'n/a' : String(value));
+
+  // The table behind a chart, made when it is asked for.
+  function dataTable(id) {
+    const {spec, columns} = charts.get(id);
+    const heads = columns.map(([, title]) => {
+      return make('th', {scope: 'col'}, make('span', {className: 'title', textContent: title}));
+    });
+    const body = make('tbody');
+    for (const row of spec.data.values) {
+      const cells = columns.map(([field]) => {
+        const value = row[field] ?? null;
+        const cell = make('td', {className: typeof value === 'number' ? 'number' : 'word'});
+        if (field === 'line' && value !== null) cell.append(make('a', {className: 'j', href: `#J${value}`, textContent: `J${value}`}));
+        else cell.textContent = shownValue(value);
+        if (typeof value === 'number') cell.dataset.v = value;
+        return cell;
+      });
+      body.append(make('tr', {}, ...cells));
+    }
+    const table = make('table', {}, make('thead', {}, make('tr', {}, ...heads)), body);
+    const box = make('div', {className: 'table-box', tabIndex: 0}, table);
+    box.setAttribute('role', 'region');
+    return box;
+  }
+
+  function addData(figure) {
+    const id = figure.dataset.chart;
+    const title = figure.querySelector('h3').textContent;
+    const details = make('details', {className: 'data'}, make('summary', {textContent: 'Data'}));
+    details.addEventListener('toggle', () => {
+      if (!details.open || details.querySelector('table')) return;
+      const box = dataTable(id);
+      box.setAttribute('aria-label', `Data of “${title}”`);
+      details.append(box);
+      makeSortable(box.querySelector('table'));
+      makeFilterable(box.querySelector('table'), box);
+    });
+    figure.append(details);
   }
 
   function addChartTools(figure) {

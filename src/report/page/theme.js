@@ -19,7 +19,7 @@ const fakequantTheme = {
   axisY: {titleAnchor: 'middle'},
   axisBand: {ticks: false, domain: false, grid: false},
   legend: {
-    labelColor: '#333', titleColor: '#333', labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 260,
+    labelColor: '#333', titleColor: '#333', labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 260, titleLimit: 400,
     orient: 'top', direction: 'horizontal', titleOrient: 'left', columnPadding: 16, symbolStrokeWidth: 2, gradientLength: 160,
   },
   text: {fontSize: 11, fill: '#333'},
