@@ -30,13 +30,23 @@ void add_choice(Json& spec, std::string_view field, const std::string& label, co
 }
 
 ShownVariants variants_with_divergence(const RunReport& report) {
-  ShownVariants shown;
-  size_t found = 0;
+  std::vector<size_t> measured;
+  size_t controls = 0;
   for (size_t i = 0; i < report.variants.size(); ++i) {
     if (report.variants[i].divergences.empty()) continue;
-    if (++found <= kMostRows) shown.indices.push_back(i);
+    measured.push_back(i);
+    controls += report.variants[i].is_control ? 1 : 0;
   }
-  if (found > kMostRows) shown.note = fmt::format("Shown are the first {} of {} variants.", kMostRows, found);
+  if (measured.size() <= kMostRows) return {std::move(measured), ""};
+  ShownVariants shown;
+  size_t room = kMostRows - std::min(kMostRows, controls);
+  for (size_t index : measured) {
+    bool is_control = report.variants[index].is_control;
+    if (!is_control && room == 0) continue;
+    if (!is_control) --room;
+    shown.indices.push_back(index);
+  }
+  shown.note = fmt::format("Of {} variants, the first {} are shown.", measured.size(), shown.indices.size());
   return shown;
 }
 
@@ -56,26 +66,41 @@ void LogAxis::add(double value) {
   high_ = std::max(high_, value);
 }
 
+Json LogAxis::domain() const {
+  double low = low_ > 0 ? low_ : 1, high = high_ > 0 ? high_ : 1;
+  if (low == high) return {low / 2, high * 2};
+  return {low, high};
+}
+
 Json LogAxis::ticks() const {
+  double low = domain()[0], high = domain()[1];
+  bool fine = std::log10(high / low) < 2;
   Json ticks = Json::array();
-  if (low_ == 0) return ticks;
-  int first = static_cast<int>(std::floor(std::log10(low_))), last = static_cast<int>(std::ceil(std::log10(high_)));
-  bool fine = std::log10(high_ / low_) < 2;
-  for (int power = first; power <= last; ++power) {
+  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::log10(high); ++power) {
     // From its text: 10 to a negative power is not exact, and 0.000010000000000000003 is no label.
     for (const char* digit : {"1", "2", "5"}) {
-      if (digit[0] == '1' || fine) ticks.push_back(std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr));
+      double tick = std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr);
+      if (tick >= low && tick <= high && (digit[0] == '1' || fine)) ticks.push_back(tick);
     }
   }
   return ticks;
 }
 
 void LogAxis::apply_to(Json& encoding) const {
-  encoding["scale"]["type"] = "log";
-  encoding["scale"]["nice"] = false;
-  encoding["axis"]["values"] = ticks();
-  encoding["axis"]["format"] = "~g";
-  encoding["axis"]["labelOverlap"] = "greedy";
+  Json& scale = encoding["scale"];
+  scale["type"] = "log";
+  scale["domain"] = domain();
+  scale["nice"] = false;
+  encoding["axis"] = {{"values", ticks()}, {"format", "~g"}, {"labelOverlap", "greedy"}};
+}
+
+void LogAxis::color(Json& encoding) const {
+  constexpr size_t kMost = 5;
+  Json all = ticks(), few = Json::array();
+  size_t step = (all.size() + kMost - 1) / kMost;
+  for (size_t i = 0; i < all.size(); i += step) few.push_back(all[i]);
+  encoding["scale"] = {{"type", "log"}, {"scheme", "viridis"}, {"domain", domain()}};
+  encoding["legend"] = {{"format", "~g"}, {"titleOrient", "top"}, {"values", few}};
 }
 
 Json chart_spec(std::string_view json) {

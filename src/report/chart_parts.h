@@ -21,10 +21,10 @@ double shown_number(double value);
 // filter of the spec, which has no others.
 void add_choice(Json& spec, std::string_view field, const std::string& label, const std::vector<std::string>& values);
 
-// "1 variant", "12 variants" of the names given; "the first 60 of 72 variants are shown" is what a note says when they are cut.
-inline constexpr size_t kMostRows = 60;
+inline constexpr size_t kMostRows = 80;  // of a chart over variants: beyond that nobody reads it
 
-// The places in RunReport::variants that a chart over variants shows: those with a divergence, at most kMostRows.
+// The places in RunReport::variants that a chart over variants shows, in order: those with a divergence, controls and the first others,
+// kMostRows at most.
 struct ShownVariants {
   std::vector<size_t> indices;
   std::string note;  // which were left out
@@ -34,13 +34,15 @@ ShownVariants variants_with_divergence(const RunReport& report);
 // Texts that any variant was measured on, in order.
 std::vector<size_t> measured_texts(const RunReport& report);
 
-// Scale and axis of a logarithmic quantity: lines at powers of ten alone, which are enough to read it by. Over less than two of them, at
-// 1, 2 and 5 too. Of values that are not positive nothing is taken.
+// Scale and axis of a logarithmic quantity, the same whatever part of its values a reader has chosen. Lines at powers of ten alone, which are
+// enough to read it by; over less than two of them, at their doubles and halves too. Of values that are not positive nothing is taken.
 class LogAxis {
  public:
   void add(double value);
-  Json ticks() const;                    // for axis.values and legend.values
-  void apply_to(Json& encoding) const;  // sets its scale's type and its axis
+  Json domain() const;                  // [least, largest]; never of no width
+  Json ticks() const;                   // those within the domain
+  void apply_to(Json& encoding) const;  // of a place: scale and axis
+  void color(Json& encoding) const;     // of a colour: scale and legend, with five ticks at most
 
  private:
   double low_ = 0, high_ = 0;

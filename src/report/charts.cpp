@@ -1,5 +1,6 @@
 #include "report/charts.h"
 
+#include "base/text.h"
 #include "report/chart_kinds.h"
 
 namespace fakequant {
@@ -40,6 +41,14 @@ constexpr ChartKind kKinds[] = {
 
 constexpr const char* kSchema = "https://vega.github.io/schema/vega-lite/v6.json";
 
+// Names come from files: a control character in one would make an image that is no XML.
+void make_printable(Json& value) {
+  if (value.is_string()) value = printable(value.get<std::string>());
+  if (value.is_structured()) {
+    for (Json& element : value) make_printable(element);
+  }
+}
+
 }  // namespace
 
 std::vector<Chart> charts(const RunReport& report) {
@@ -47,6 +56,8 @@ std::vector<Chart> charts(const RunReport& report) {
   for (const ChartKind& kind : kKinds) {
     std::optional<Drawing> drawing = kind.draw(report);
     if (!drawing) continue;
+    drawing->alt = printable(drawing->alt);
+    make_printable(drawing->spec);
     Json spec = {{"$schema", kSchema}, {"description", drawing->alt}};
     spec.update(drawing->spec);
     std::string summary = kind.summary;

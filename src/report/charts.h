@@ -26,7 +26,7 @@ struct Chart {
 };
 
 // The charts that there is something to show in, in the order of a report. The same report gives the same charts. Names of models, tensors
-// and variants stand in data, titles of controls and alt only, as they are: whoever shows them escapes them.
+// and variants stand in alt, in the data and where the specification orders it, made printable; who shows them escapes them.
 std::vector<Chart> charts(const RunReport& report);
 
 }  // namespace fakequant

@@ -33,7 +33,7 @@ Json confidence_lines() {
     "width": "container", "height": 280,
     "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 50, "filled": true}},
     "encoding": {
-      "x": {"field": "confidence", "type": "ordinal", "title": "the baseline's probability of its most likely token", "axis": {"labelAngle": 0, "labelOverlap": true}},
+      "x": {"field": "confidence", "type": "ordinal", "title": ["the baseline's probability", "of its most likely token"], "axis": {"labelAngle": 0, "labelOverlap": true}},
       "y": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)"},
       "color": {"field": "variant", "type": "nominal", "title": null, "legend": {"columns": 3}}}})json");
 }
@@ -43,10 +43,9 @@ Json confidence_map(size_t rows) {
     "width": "container",
     "mark": {"type": "rect"},
     "encoding": {
-      "x": {"field": "confidence", "type": "ordinal", "title": "the baseline's probability of its most likely token", "axis": {"labelAngle": 0, "labelOverlap": true}},
+      "x": {"field": "confidence", "type": "ordinal", "title": ["the baseline's probability", "of its most likely token"], "axis": {"labelAngle": 0, "labelOverlap": true}},
       "y": {"field": "variant", "type": "nominal", "title": null},
-      "color": {"field": "kld", "type": "quantitative", "title": "mean KL divergence (nats per token)",
-                "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top", "titleLimit": 400}}}})json");
+      "color": {"field": "kld", "type": "quantitative", "title": ["mean KL divergence", "(nats per token)"]}}})json");
   spec["height"] = rows * (rows > 30 ? 16 : 22);
   return spec;
 }
@@ -79,7 +78,7 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
   if (values.empty()) return std::nullopt;
   Json spec = lines <= kMostLines ? confidence_lines() : confidence_map(lines);
   if (lines <= kMostLines) axis.apply_to(spec["encoding"]["y"]);
-  else spec["encoding"]["color"]["legend"]["values"] = axis.ticks();
+  else axis.color(spec["encoding"]["color"]);
   spec["encoding"]["x"]["sort"] = buckets;
   spec["encoding"][lines <= kMostLines ? "color" : "y"]["sort"] = labels_of(report, shown);
   spec["encoding"]["tooltip"] = chart_spec(R"json([{"field": "variant", "title": "variant"}, {"field": "text", "title": "text"},

@@ -151,7 +151,7 @@ std::optional<Drawing> draw_perplexity(const RunReport& report) {
     values.push_back(std::move(row));
   });
   if (values.empty()) return std::nullopt;
-  Json spec = dots_with_errors(report, shown, {{"type", "quantitative"}, {"title", "change of perplexity (%)"}, {"axis", {{"tickCount", 7}, {"format", "+~g"}}}}, chart_spec(R"json([
+  Json spec = dots_with_errors(report, shown, {{"type", "quantitative"}, {"title", "change of perplexity (%)"}, {"axis", {{"tickCount", 7}, {"labelExpr", "datum.value === 0 ? '0' : format(datum.value, '+~g')"}}}}, chart_spec(R"json([
     {"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
     {"field": "value", "title": "change (%)", "format": "+.3~g"}, {"field": "low", "title": "two standard errors from (%)", "format": "+.3~g"},
     {"field": "high", "title": "to (%)", "format": "+.3~g"}, {"field": "perplexity", "title": "perplexity", "format": ".6~g"},
@@ -229,9 +229,11 @@ std::vector<SizedVariant> with_frontier(std::vector<SizedVariant> variants) {
   return variants;
 }
 
-std::vector<SizedVariant> sized_variants(const RunReport& report, const ShownVariants& shown, size_t text) {
+std::vector<SizedVariant> sized_variants(const RunReport& report, size_t text) {
   std::vector<SizedVariant> sized;
-  for_each_divergence(report, shown, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
+  ShownVariants all;
+  for (size_t i = 0; i < report.variants.size(); ++i) all.indices.push_back(i);
+  for_each_divergence(report, all, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<double> kld = divergence.kld_mean.value;
     if (divergence.text != text || !variant.model_bits || variant.model_bits->weights == 0 || !kld || *kld <= 0) return;
     Json row = row_of(report, variant, divergence);
@@ -242,22 +244,41 @@ std::vector<SizedVariant> sized_variants(const RunReport& report, const ShownVar
   return with_frontier(std::move(sized));
 }
 
-constexpr size_t kMostNames = 14;  // more would cover each other
+// Gives each point a name beside it, and those whose name would cover another's none: the first in the order of size have theirs.
+void name_points(std::vector<SizedVariant>& variants) {
+  constexpr double kWidth = 0.2, kHeight = 0.045;  // of a name, as shares of the chart
+  double low = variants.front().bits_per_weight, high = variants.back().bits_per_weight;
+  auto [least, most] = std::minmax_element(variants.begin(), variants.end(), [](const SizedVariant& a, const SizedVariant& b) {
+    return a.divergence < b.divergence;
+  });
+  double bottom = std::log(least->divergence), top = std::log(most->divergence);
+  std::vector<std::pair<double, double>> named;
+  for (SizedVariant& variant : variants) {
+    double x = high > low ? (variant.bits_per_weight - low) / (high - low) : 0;
+    double y = top > bottom ? (std::log(variant.divergence) - bottom) / (top - bottom) : 0;
+    bool covers = std::any_of(named.begin(), named.end(), [&](const std::pair<double, double>& other) {
+      return std::abs(other.first - x) < kWidth && std::abs(other.second - y) < kHeight;
+    });
+    variant.row["name"] = covers ? "" : variant.row["variant"].get<std::string>();
+    variant.row["name_left"] = x > 0.8;
+    if (!covers) named.emplace_back(x, y);
+  }
+}
 
 }  // namespace
 
 std::optional<Drawing> draw_frontier(const RunReport& report) {
-  ShownVariants shown = variants_with_divergence(report);
   Json values = Json::array();
   std::vector<std::string> texts, on_frontier;
   LogAxis axis;
   bool sizes_differ = false;
   size_t most = 0;
   for (size_t text : measured_texts(report)) {
-    std::vector<SizedVariant> sized = sized_variants(report, shown, text);
+    std::vector<SizedVariant> sized = sized_variants(report, text);
     if (sized.empty()) continue;
     sizes_differ = sizes_differ || sized.back().bits_per_weight - sized.front().bits_per_weight > 0.05;
     most = std::max(most, sized.size());
+    name_points(sized);
     for (SizedVariant& variant : sized) {
       axis.add(variant.divergence);
       if (texts.empty() && variant.row["frontier"].get<bool>()) on_frontier.push_back(variant.row["variant"]);
@@ -281,10 +302,9 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
        "encoding": {"color": {"condition": {"test": "datum.frontier", "value": "#D55E00"}, "value": "#8C8C8C"}}}
     ]})json");
   axis.apply_to(spec["encoding"]["y"]);
-  if (most <= kMostNames) {
-    spec["layer"].push_back(chart_spec(R"json({"name": "ink_names", "mark": {"type": "text", "align": "left", "dx": 8, "dy": -7, "limit": 150},
-      "encoding": {"text": {"field": "variant"}}})json"));
-  }
+  spec["layer"].push_back(chart_spec(R"json({"name": "ink_names",
+    "mark": {"type": "text", "align": {"expr": "datum.name_left ? 'right' : 'left'"}, "dx": {"expr": "datum.name_left ? -8 : 8"}, "dy": -7, "limit": 150},
+    "encoding": {"text": {"field": "name"}}})json"));
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "text", "Text", texts);
   std::string best;
@@ -293,8 +313,7 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
                  {{"variant", "variant"}, {"text", "text"}, {"bits", "bits per weight of the model"},
                   {"kld", "mean KL divergence (nats per token)"}, {"frontier", "on the frontier"}, {"line", "journal line"}},
                  fmt::format("Scatter plot of KL divergence on a logarithmic scale against bits per weight. On {}, no variant beats {}, "
-                             "in the order of size.", texts.front(), best),
-                 shown.note};
+                             "in the order of size.", texts.front(), best)};
 }
 
 }  // namespace fakequant

@@ -75,8 +75,7 @@ std::vector<std::string> names_of(const ShownTensors& shown) {
 
 LogAxis axis_of_counts(const Json& values) {
   LogAxis axis;
-  axis.add(1);
-  axis.add(100);  // whole powers of ten: half a weight does not exist
+  axis.add(0.5);  // so that a bar of one weight has a height
   for (const Json& row : values) axis.add(row["count"].get<double>());
   return axis;
 }
@@ -100,7 +99,7 @@ std::optional<Drawing> draw_weights(const RunReport& report) {
     "encoding": {
       "x": {"field": "lower", "type": "quantitative", "title": "value of a weight", "scale": {"zero": false, "nice": false}, "axis": {"tickCount": 9}},
       "x2": {"field": "upper"},
-      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"domainMin": 0.5}},
+      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)"},
       "color": {"field": "state", "type": "nominal", "title": null, "scale": {"domain": ["before", "after"], "range": ["#9AA0A6", "#D55E00"]}},
       "tooltip": [{"field": "state", "title": "weights"}, {"field": "lower", "title": "from", "format": ".4~g"},
                   {"field": "upper", "title": "to", "format": ".4~g"}, {"field": "count", "title": "count", "format": ","}]},
@@ -134,7 +133,7 @@ std::optional<Drawing> draw_differences(const RunReport& report) {
     "encoding": {
       "x": {"field": "lower", "type": "quantitative", "title": "absolute difference of a weight", "scale": {"nice": false}, "axis": {"format": "~g", "tickCount": 8}},
       "x2": {"field": "upper"},
-      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)", "scale": {"domainMin": 0.5}},
+      "y": {"field": "count", "type": "quantitative", "title": "weights (log scale)"},
       "y2": {"datum": 0.5},
       "tooltip": [{"field": "lower", "title": "from", "format": ".4~g"}, {"field": "upper", "title": "to", "format": ".4~g"},
                   {"field": "count", "title": "count", "format": ","}]}})json");
@@ -249,8 +248,7 @@ Json error_spec(const Json& layers, size_t rows) {
     {"field": "count", "title": "of", "format": ","}])json");
   spec["layer"] = chart_spec(R"json([
     {"transform": [{"filter": "datum.percent > 0"}], "mark": {"type": "rect"},
-     "encoding": {"color": {"field": "percent", "type": "quantitative", "title": "mean relative difference (%)",
-       "scale": {"type": "log", "scheme": "viridis"}, "legend": {"format": "~g", "titleOrient": "top", "titleLimit": 400, "tickCount": 3}}}},
+     "encoding": {"color": {"field": "percent", "type": "quantitative", "title": "mean relative difference (%)"}}},
     {"transform": [{"filter": "datum.percent <= 0"}], "mark": {"type": "rect", "color": "#8C8C8C", "opacity": 0.3}}])json");
   if (layers.size() > kMostLabelled) return spec;
   spec["layer"].push_back(chart_spec(R"json({"transform": [{"filter": "datum.percent > 0"}], "mark": {"type": "text", "fontSize": 11},
@@ -292,7 +290,7 @@ std::optional<Drawing> draw_error_map(const RunReport& report) {
   LogAxis scale;
   scale.add(100 * low);
   scale.add(100 * high);
-  spec["layer"][0]["encoding"]["color"]["legend"]["values"] = scale.ticks();
+  scale.color(spec["layer"][0]["encoding"]["color"]);
   spec["encoding"]["y"]["sort"] = order;
   spec["data"] = {{"values", std::move(values)}};
   if (chosen) add_choice(spec, "variant", "Variant", map.variants);

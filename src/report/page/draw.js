@@ -5,10 +5,16 @@ const path = require('node:path');
 
 const folder = process.argv[2];
 const kWidth = 620;  // where the page would take what there is
-const load = (name) => fs.readFileSync(path.join(__dirname, name), 'utf8');
-const vega = require('./vega.js');
+const vega = require('vega');
 const vegaLite = require('./vega-lite.js');
-const theme = new Function(`${load('theme.js')}; return fakequantTheme;`)();
+const theme = require('./theme.js');
+// The width of text is estimated here, generously: names would be cut too early.
+const paperTheme = {
+  ...theme,
+  background: 'white',
+  font: 'Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif',
+  axisY: {...theme.axisY, labelLimit: 420},
+};
 
 // Controls have no place on paper: a chart is drawn for what they show at first. Which that is, is said under it.
 function forPaper(spec) {
@@ -20,10 +26,13 @@ function forPaper(spec) {
   return paper;
 }
 
+// What Vega-Lite warns of is a mistake in one of our charts.
+const refuse = (...text) => { throw new Error(text.join(' ')); };
+const strict = {level: () => strict, error: refuse, warn: refuse, info: () => strict, debug: () => strict};
+
 async function draw(id) {
   const spec = forPaper(JSON.parse(fs.readFileSync(path.join(folder, `${id}.vl.json`), 'utf8')));
-  const quiet = {level: () => quiet, error: (...text) => { throw new Error(text.join(' ')); }, warn: () => quiet, info: () => quiet, debug: () => quiet};
-  const compiled = vegaLite.compile(spec, {config: {...theme, background: 'white'}, logger: quiet}).spec;
+  const compiled = vegaLite.compile(spec, {config: paperTheme, logger: strict}).spec;
   const view = new vega.View(vega.parse(compiled), {renderer: 'none'});
   fs.writeFileSync(path.join(folder, `${id}.svg`), await view.toSVG());
   view.finalize();

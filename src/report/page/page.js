@@ -43,16 +43,19 @@
     return `<table><tbody>${rows.join('')}</tbody></table>`;
   }
 
-  function themeFor(plot) {
-    const narrow = plot.clientWidth < 480;
-    return {...fakequantTheme, axisY: {...fakequantTheme.axisY, labelLimit: narrow ? 110 : 240}};
+  // On a phone: short names where the chart has to fit; legends that do not run out of it.
+  function themeFor(plot, spec) {
+    const {axisY, legend} = fakequantTheme;
+    if (plot.clientWidth >= 480) return {...fakequantTheme, axisY: {...axisY, labelLimit: 240}};
+    const limit = spec.width === 'container' ? 110 : 180;
+    return {...fakequantTheme, axisY: {...axisY, labelLimit: limit}, legend: {...legend, columns: 2, titleOrient: 'top', gradientLength: 120}};
   }
 
   async function draw(id) {
     const plot = document.querySelector(`#chart-${CSS.escape(id)} .plot`);
     const spec = charts.get(id).spec;
     const result = await vegaEmbed(plot, spec, {
-      mode: 'vega-lite', renderer: 'svg', actions: false, ast: true, defaultStyle: false, tooltip, config: themeFor(plot),
+      mode: 'vega-lite', renderer: 'svg', actions: false, ast: true, defaultStyle: false, tooltip, config: themeFor(plot, spec),
       bind: plot.parentElement.querySelector('.controls'),
     });
     plot.dataset.drawn = 'yes';

@@ -26,3 +26,4 @@ const fakequantTheme = {
   point: {filled: true, size: 60},
   rule: {stroke: '#888'},
 };
+if (typeof module === 'object') module.exports = fakequantTheme;
