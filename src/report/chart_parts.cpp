@@ -66,22 +66,42 @@ void LogAxis::add(double value) {
   high_ = std::max(high_, value);
 }
 
+namespace {
+
+// 1, 2 and 5 times the powers of ten from below `low` to above `high`. From their texts: 10 to a negative power is not exact, and
+// 0.000010000000000000003 is no label.
+std::vector<double> round_numbers(double low, double high) {
+  std::vector<double> numbers;
+  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::floor(std::log10(high)) + 1; ++power) {
+    for (const char* digit : {"1", "2", "5"}) numbers.push_back(std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr));
+  }
+  return numbers;
+}
+
+bool is_narrow(double low, double high) {
+  return std::log10(high / low) < 2;
+}
+
+bool is_power_of_ten(double number) {
+  return fmt::format("{:e}", number)[0] == '1';
+}
+
+}  // namespace
+
 Json LogAxis::domain() const {
   double low = low_ > 0 ? low_ : 1, high = high_ > 0 ? high_ : 1;
-  if (low == high) return {low / 2, high * 2};
-  return {low, high};
+  if (!is_narrow(low, high)) return {low, high};
+  std::vector<double> numbers = round_numbers(low, high);
+  auto above = std::find_if(numbers.begin(), numbers.end(), [&](double number) { return number >= high && number > low; });
+  auto below = std::find_if(numbers.rbegin(), numbers.rend(), [&](double number) { return number <= low; });
+  return {*below, *above};
 }
 
 Json LogAxis::ticks() const {
   double low = domain()[0], high = domain()[1];
-  bool fine = std::log10(high / low) < 2;
   Json ticks = Json::array();
-  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::log10(high); ++power) {
-    // From its text: 10 to a negative power is not exact, and 0.000010000000000000003 is no label.
-    for (const char* digit : {"1", "2", "5"}) {
-      double tick = std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr);
-      if (tick >= low && tick <= high && (digit[0] == '1' || fine)) ticks.push_back(tick);
-    }
+  for (double number : round_numbers(low, high)) {
+    if (number >= low && number <= high && (is_narrow(low, high) || is_power_of_ten(number))) ticks.push_back(number);
   }
   return ticks;
 }

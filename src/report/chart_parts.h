@@ -35,11 +35,11 @@ ShownVariants variants_with_divergence(const RunReport& report);
 std::vector<size_t> measured_texts(const RunReport& report);
 
 // Scale and axis of a logarithmic quantity, the same whatever part of its values a reader has chosen. Lines at powers of ten alone, which are
-// enough to read it by; over less than two of them, at their doubles and halves too. Of values that are not positive nothing is taken.
+// enough to read it by; over less than two of them at 2 and 5 times these too. Of values that are not positive nothing is taken.
 class LogAxis {
  public:
   void add(double value);
-  Json domain() const;                  // [least, largest]; never of no width
+  Json domain() const;                  // [least, largest]; of less than two powers of ten, out to the next 1, 2 or 5
   Json ticks() const;                   // those within the domain
   void apply_to(Json& encoding) const;  // of a place: scale and axis
   void color(Json& encoding) const;     // of a colour: scale and legend, with five ticks at most

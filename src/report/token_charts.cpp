@@ -58,6 +58,7 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
   std::optional<std::pair<double, std::string>> worst;
   LogAxis axis;
   size_t lines = 0;
+  bool beside_control = false;
   for (size_t index : shown.indices) {
     const ReportVariant& variant = report.variants[index];
     size_t before = values.size();
@@ -74,8 +75,9 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
       }
     }
     lines += values.size() > before ? 1 : 0;
+    beside_control = beside_control || (values.size() > before && !variant.is_control);
   }
-  if (values.empty()) return std::nullopt;
+  if (!beside_control) return std::nullopt;
   Json spec = lines <= kMostLines ? confidence_lines() : confidence_map(lines);
   if (lines <= kMostLines) axis.apply_to(spec["encoding"]["y"]);
   else axis.color(spec["encoding"]["color"]);
@@ -117,6 +119,7 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
   for (const TailQuantile& quantile : kTail) names.push_back(quantile.name);
   std::optional<std::pair<double, std::string>> worst;
   LogAxis axis;
+  bool beside_control = false;
   for (size_t index : shown.indices) {
     const ReportVariant& variant = report.variants[index];
     for (const DivergenceResult& divergence : variant.divergences) {
@@ -126,11 +129,12 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
         values.push_back({{"variant", report.label(variant)}, {"text", report.texts.at(divergence.text).name},
                           {"quantile", quantile.name}, {"kld", shown_number(*value)}, {"line", divergence.line}});
         axis.add(*value);
+        beside_control = beside_control || !variant.is_control;
         if (!worst || *value > worst->first) worst = {*value, report.label(variant)};
       }
     }
   }
-  if (values.empty()) return std::nullopt;
+  if (!beside_control) return std::nullopt;
   Json spec = chart_spec(R"json({
     "width": "container",
     "encoding": {"y": {"field": "variant", "type": "nominal", "title": null, "axis": {"grid": true, "ticks": false, "domain": false}}},

@@ -290,7 +290,9 @@ std::optional<Drawing> draw_error_map(const RunReport& report) {
   LogAxis scale;
   scale.add(100 * low);
   scale.add(100 * high);
-  scale.color(spec["layer"][0]["encoding"]["color"]);
+  Json& color = spec["layer"][0]["encoding"]["color"];
+  scale.color(color);
+  if (worst.empty()) color["legend"] = nullptr;
   spec["encoding"]["y"]["sort"] = order;
   spec["data"] = {{"values", std::move(values)}};
   if (chosen) add_choice(spec, "variant", "Variant", map.variants);
