@@ -354,6 +354,11 @@ const ReportVariant* RunReport::control() const {
   return nullptr;
 }
 
+std::string RunReport::label(const ReportVariant& variant) const {
+  if (models.size() < 2) return variant.name;
+  return fmt::format("{} ({})", variant.name, models[variant.model].name);
+}
+
 RunReport read_run_report(const RunFolder& folder) {
   RunReport report;
   report.folder = folder.path();

@@ -146,6 +146,8 @@ struct RunReport {
   // Whether nothing is missing: all was measured, failed, or was left out by a decision.
   bool finished() const;
   const ReportVariant* control() const;  // null where there is none
+  // What to call a variant: its name, with its model where there are several.
+  std::string label(const ReportVariant& variant) const;
 };
 
 // Reads all of it. The same folder gives the same report.
