@@ -14,14 +14,20 @@ bool is_number(std::optional<double> value) {
   return value && std::isfinite(*value);
 }
 
-// `value` with so many decimals that the second significant digit of `error` shows.
+// `value` with so many decimals that the second significant digit of `error` shows; of small errors with a common power of ten.
 std::string at_error(double value, double error, const char* unit) {
-  // log10 of an error just below a power of ten rounds up: 0.0999 is shown as 0.100, with the digits of 0.1.
-  int decimals = 1 - static_cast<int>(std::floor(std::log10(error * (1 + 1e-12))));
-  constexpr int kMostDecimals = 8;
-  if (decimals > kMostDecimals) return fmt::format("{:.3g}{} +/- {:.2g}{}", value, unit, error, unit);
-  decimals = std::max(decimals, 0);
-  return fmt::format("{:.{}f}{} +/- {:.{}f}{}", value, decimals, unit, error, decimals, unit);
+  constexpr int kMostDecimals = 5;
+  int exponent = static_cast<int>(std::floor(std::log10(error)));
+  if (1 - exponent <= kMostDecimals) {
+    int decimals = std::max(1 - exponent, 0);
+    return fmt::format("{:.{}f}{} +/- {:.{}f}{}", value, decimals, unit, error, decimals, unit);
+  }
+  double larger = std::max(std::abs(value), error);
+  int power = static_cast<int>(std::floor(std::log10(larger)));
+  int decimals = 1 - exponent + power;
+  double scale = std::pow(10.0, power);
+  return fmt::format("({:.{}f} +/- {:.{}f})e{}{}", value / scale, decimals, error / scale, decimals, power,
+                     unit);
 }
 
 }  // namespace
@@ -37,10 +43,11 @@ std::string percent_figure(std::optional<double> share) {
   double percent = *share * 100;
   if (percent == 0 || percent == 100) return fmt::format("{:.0f} %", std::abs(percent));
   // Near 100, the distance from it is what counts.
+  constexpr double kNearlyAll = 0.01;
   double distance = 100 - percent;
+  if (distance > 0 && distance < kNearlyAll) return ">99.99 %";
   if (distance > 0 && distance < 1) {
-    int decimals = std::min(8, 1 - static_cast<int>(std::floor(std::log10(distance))));
-    return fmt::format("{:.{}f} %", percent, decimals);
+    return fmt::format("{:.{}f} %", percent, 1 - static_cast<int>(std::floor(std::log10(distance))));
   }
   return fmt::format("{:.3g} %", percent);
 }

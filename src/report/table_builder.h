@@ -78,5 +78,10 @@ ReportTable generation_table(const RunReport& report);
 ReportTable speed_table(const RunReport& report);
 ReportTable loads_table(const RunReport& report);
 ReportTable measurements_table(const RunReport& report);
+ReportTable models_table(const RunReport& report);
+ReportTable texts_table(const RunReport& report);
+ReportTable settings_table(const RunReport& report);
+ReportTable runs_table(const RunReport& report);
+ReportTable remarks_table(const RunReport& report);
 
 }  // namespace fakequant

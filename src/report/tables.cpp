@@ -12,12 +12,15 @@ struct TableRow {
   ReportTable (*make)(const RunReport& report);
 };
 
-constexpr TableRow kTables[] = {
-    {"variants", variants_table},        {"divergence", divergence_table}, {"confidence", confidence_table},
-    {"baselines", baselines_table},      {"criteria", criteria_table},     {"decisions", decisions_table},
-    {"tensors", tensors_table},          {"layers", layers_table},         {"precision", precision_table},
-    {"generation", generation_table},    {"speed", speed_table},           {"loads", loads_table},
-    {"measurements", measurements_table}};
+constexpr TableRow kTables[] = {{"variants", variants_table},     {"divergence", divergence_table},
+                                {"confidence", confidence_table}, {"baselines", baselines_table},
+                                {"criteria", criteria_table},     {"decisions", decisions_table},
+                                {"tensors", tensors_table},       {"layers", layers_table},
+                                {"precision", precision_table},   {"generation", generation_table},
+                                {"speed", speed_table},           {"loads", loads_table},
+                                {"models", models_table},         {"texts", texts_table},
+                                {"settings", settings_table},     {"runs", runs_table},
+                                {"remarks", remarks_table},       {"measurements", measurements_table}};
 
 }  // namespace
 

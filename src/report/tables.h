@@ -53,6 +53,11 @@ std::vector<ReportTable> report_tables(const RunReport& report);
 //   generation    texts that variants made: where they part from the baseline's
 //   speed         against the baseline
 //   loads         the file that `quantize` would write, loaded by llama.cpp
+//   models        with size and hash
+//   texts         that were evaluated on, with size and hash
+//   settings      as the experiment record has them
+//   runs          every start of `fakequant run`: command, outcome, versions, machine
+//   remarks       of the user
 //   measurements  every measurement of the experiment: done, failed, left out, missing
 ReportTable report_table(const RunReport& report, std::string_view key);
 

@@ -21,9 +21,8 @@ struct TensorRow {
 };
 
 Cell layer_cell(std::optional<size_t> layer, size_t line) {
-  Cell cell = count_cell(layer ? std::optional<uint64_t>(*layer) : std::nullopt, line);
-  if (!layer) cell.text = "-";
-  return cell;
+  if (!layer) return text_cell("-", line);
+  return count_cell(*layer, line);
 }
 
 Cell changed_cell(const DifferenceMeasures& measures, size_t line) {
