@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "experiment/config.h"
 #include "gguf/shards.h"
 #include "record/run_folder.h"
