@@ -123,7 +123,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
     for (const TextMeasurements& made : job.made) print_measurements(made);
     for (const EvaluatedVariant& result : job.results) print_measurements(result.made);
   }
-  write_json(common, [&] { return evaluation_json(job.results, job.made, settings, {options.per_chunk}); });
+  write_json(common, [&] { return evaluation_json(job.results, job.made, settings, options.per_chunk); });
   return report_failures(job, weights);
 }
 

@@ -51,12 +51,6 @@ class TextProgress {
   Progress bar_;
 };
 
-EvaluatedText evaluated(const TokenizedText& text, const PerplexitySum& sum, double seconds) {
-  return {text.file,   text.tokens.size(),
-          text.chunks, sum.token_count(),
-          seconds,     {sum.estimate(), sum.running()}};
-}
-
 EvaluatedText measure_alone(const JobSession& planned, const Session& session, const TokenizedText& text,
                             const CommonOptions& common) {
   TextProgress progress(planned, text, common);
@@ -69,7 +63,7 @@ EvaluatedText measure_alone(const JobSession& planned, const Session& session, c
   };
   PerplexitySum sum =
       measure_perplexity(session.variants().front().running->decoders, text.tokens, text.chunks, step);
-  return evaluated(text, sum, std::chrono::duration<double>(Clock::now() - start).count());
+  return {text, sum, std::chrono::duration<double>(Clock::now() - start).count()};
 }
 
 // Compares the variants of a session on a text and puts what was found into their results.
@@ -100,12 +94,7 @@ void measure_together(const JobSession& planned, const Session& session, const T
       if (!result.failure) result.failure = comparison.failure;
       continue;
     }
-    const DivergenceSum& sum = comparison.divergence;
-    EvaluatedText shown = evaluated(text, sum.model(), comparison.seconds);
-    shown.baseline = MeasuredPerplexity{sum.baseline().estimate(), sum.baseline().running()};
-    shown.divergence = sum.estimate();
-    shown.chunks = sum.chunks();
-    result.texts.push_back(std::move(shown));
+    result.texts.emplace_back(text, comparison.divergence, comparison.seconds);
   }
 }
 

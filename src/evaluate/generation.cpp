@@ -174,6 +174,21 @@ void ask_baseline(const Variant& baseline, TextGenerator& generator, const ReadP
 
 }  // namespace
 
+double GeneratedText::top_share() const {
+  return static_cast<double>(top_count) / static_cast<double>(tokens.size());
+}
+
+GenerationTotals VariantTexts::totals() const {
+  GenerationTotals totals;
+  for (const TextComparison& comparison : texts) {
+    totals.identical += comparison.divergence ? 0 : 1;
+    totals.near_ties += comparison.divergence && comparison.divergence->near_tie ? 1 : 0;
+    totals.equal_share += comparison.equal_share / static_cast<double>(texts.size());
+    totals.forced_share += comparison.forced_share / static_cast<double>(texts.size());
+  }
+  return totals;
+}
+
 bool is_near_tie(double p, double q) {
   return std::min(p, q) >= 0.9 * std::max(p, q);
 }

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/weight_patch.h"
+#include "evaluate/patch_report.h"
 #include "gguf/virtual_file.h"
 #include "tensors/storage.h"
-#include "tensors/stored_tensor.h"
 
 namespace fakequant {
 
@@ -18,14 +18,6 @@ struct RecipeInputs {
   const Model& model;
   const ImportanceMatrix& importance;
   uint64_t seed = 0;  // of stochastic rounding
-};
-
-// What carrying out a recipe in memory did.
-struct PatchReport {
-  std::vector<TensorResult> tensors;  // one per planned tensor, as the plan orders them
-  std::vector<std::string>
-      unused;                  // planned tensors that the model's graph does not use: they change no logits
-  uint64_t changed_bytes = 0;  // of weights whose bytes differ
 };
 
 // Refers to its inputs and to itself: neither moves nor outlives them.
