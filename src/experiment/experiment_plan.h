@@ -25,7 +25,7 @@ struct PlannedModel {
 };
 
 struct PlannedText {
-  std::string id;    // "t1"
+  std::string id;  // "t1"
   std::string name;
   std::string path;
   std::string hash;
@@ -38,12 +38,12 @@ struct ExperimentVariant {
   std::string id;  // "v1"
   std::string name;
   std::string stage;
-  size_t model;                            // the one that is changed, or that `file` is compared with
-  const ConfigVariant* config;             // null for the control
-  std::optional<Plan> plan;                // of its rules
-  std::optional<size_t> file;              // another model, into ExperimentPlan::models
-  std::string skipped_because;             // "" where it can be measured
-  std::string what;                        // "ffn_norm of layers 0-2 in bf16:rtz"
+  size_t model;                 // the one that is changed, or that `file` is compared with
+  const ConfigVariant* config;  // null for the control
+  std::optional<Plan> plan;     // of its rules
+  std::optional<size_t> file;   // another model, into ExperimentPlan::models
+  std::string skipped_because;  // "" where it can be measured
+  std::string what;             // "ffn_norm of layers 0-2 in bf16:rtz"
 };
 
 struct Measurement {
