@@ -48,9 +48,7 @@ std::vector<ConditionValue> values_of(const Condition& condition, const Experime
     if (measurement.id.kind != condition.metric->kind || !is_of(measurement, plan, stages)) continue;
     const Json* record = find(measurement.id.key);
     if (record == nullptr) continue;
-    auto result = record->find("result");
-    values.push_back(
-        {&measurement, result == record->end() ? std::nullopt : condition.metric->value(*result)});
+    values.push_back({&measurement, metric_value(*condition.metric, *record)});
   }
   return values;
 }

@@ -58,13 +58,13 @@ Json measure_load(MeasureContext& context) {
   TextGenerator generator(model, decode_options(context));
   Sampling greedy;
   greedy.temperature = 0;
-  Json result = {{"tokens_generated", 0}, {"text", ""}, {"nonfinite", false}, {"seconds", seconds}};
+  Json result = {{"tokens_generated", 0}, {"text", ""}, {"nonfinite", 0}, {"seconds", seconds}};
   try {
     GeneratedTokens made = generator.generate(prompt_tokens(model, kPrompt), greedy, kMostTokens);
     result["tokens_generated"] = made.tokens.size();
     result["text"] = text_of(model, made.tokens);
   } catch (const NonFiniteError&) {
-    result["nonfinite"] = true;
+    result["nonfinite"] = 1;
   }
   return result;
 }
