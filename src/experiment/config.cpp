@@ -39,6 +39,7 @@ class ConfigReader {
     if (auto measure = table_of(top, "measure")) read_measures(*measure);
     read_prompts_of(top);
     read_stages(top);
+    add_compared_models();
     read_criteria(top);
     if (auto limits = table_of(top, "limits")) read_limits(*limits);
     if (auto output = table_of(top, "output")) read_output(*output);
@@ -86,8 +87,25 @@ class ConfigReader {
     }
     for (const std::string& name : overrides_.models)
       config_.models.push_back({name, files_.given_model(name), {}});
-    if (std::optional<std::string> name = top.text("baseline"))
-      config_.baseline = model_of("baseline", *name, top.line_of("baseline"));
+    std::optional<std::string> baseline = top.text("baseline");
+    if (!baseline) return;
+    compared_ = std::move(config_.models);
+    config_.models = {model_of("baseline", *baseline, top.line_of("baseline"))};
+  }
+
+  // The models that are compared with a baseline are the first variants.
+  void add_compared_models() {
+    if (compared_.empty()) return;
+    if (config_.stages.empty())
+      config_.stages.push_back({std::string(kOnlyStage), {}, {}, compared_.front().place});
+    std::vector<ConfigVariant>& variants = config_.stages.front().variants;
+    for (size_t i = 0; i < compared_.size(); ++i) {
+      ConfigVariant variant;
+      variant.name = compared_[i].name;
+      variant.place = compared_[i].place;
+      variant.model = compared_[i];
+      variants.insert(variants.begin() + static_cast<std::ptrdiff_t>(i), std::move(variant));
+    }
   }
 
   void read_texts(const ConfigTableReader& top) {
@@ -194,9 +212,7 @@ class ConfigReader {
       stage.name = std::string(kOnlyStage);
       stage.place.line = line_of(*variants);
       read_variants(*variants, "", reader, stage);
-    } else if (config_.baseline) {
-      config_.stages.push_back({std::string(kOnlyStage), {}, {}, {config_.baseline->place}});
-    } else {
+    } else if (compared_.empty()) {
       top.report(0,
                  "no variants; write [[variant]], and below it what is changed: tensors, layers and format");
     }
@@ -231,7 +247,7 @@ class ConfigReader {
     }
     if (const toml::node* variants = table.find("variant")) {
       read_variants(*variants, place, reader, stage);
-    } else if (number > 1 || !config_.baseline) {
+    } else if (number > 1 || compared_.empty()) {
       table.report(table.line(), "no variants; write [[stage.variant]]");
     }
   }
@@ -283,7 +299,8 @@ class ConfigReader {
   ConfigFiles files_;
   TomlProblems problems_;
   ExperimentConfig config_;
-  size_t divergence_line_ = 0;  // where it is asked for in so many words
+  std::vector<ConfigModel> compared_;  // with a baseline
+  size_t divergence_line_ = 0;         // where it is asked for in so many words
 };
 
 }  // namespace

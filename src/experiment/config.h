@@ -84,7 +84,7 @@ struct ConfigCriterion {
 
 struct ConfigStage {
   std::string name;                     // unique
-  std::vector<ConfigVariant> variants;  // at least one, or of the first the models of a comparison of files
+  std::vector<ConfigVariant> variants;  // at least one
   std::vector<Condition>
       conditions;  // on all variants of earlier stages: all must hold, or the stage is left out
   ConfigPlace place;
@@ -116,8 +116,9 @@ struct ConfigOutput {
 struct ExperimentConfig {
   std::string title;
   std::string description;
-  std::vector<ConfigModel> models;      // at least one
-  std::optional<ConfigModel> baseline;  // that all are compared with; nothing: each model itself
+  // What variants are compared with, and made from: each model unchanged. At least one; where the file names a baseline it is
+  // that, and the file's models are variants of the first stage.
+  std::vector<ConfigModel> models;
   std::vector<ConfigText> texts;
   ConfigSettings settings;
   ConfigMeasures measures;
