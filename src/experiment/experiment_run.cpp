@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "experiment/run_log.h"
 #include "experiment/run_place.h"
+#include "experiment/watched_files.h"
 #include "experiment/worker_client.h"
 
 namespace fakequant {
@@ -65,15 +66,26 @@ std::string signal_text(int number) {
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
 }
 
-WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, Clock::time_point start) {
+WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, const WatchedFiles& files,
+                             Clock::time_point start) {
   const ConfigLimits& limits = plan.config.limits;
   WorkerOptions options;
+  options.check_files = [&files] { files.check(); };
   options.command = request.worker_command;
   options.begin = request.begin;
   if (limits.seconds_per_measurement) options.most_per_measurement = Seconds(*limits.seconds_per_measurement);
   if (limits.seconds)
     options.end_of_run = start + std::chrono::duration_cast<Clock::duration>(Seconds(*limits.seconds));
   return options;
+}
+
+WatchedFiles files_of(const ExperimentPlan& plan) {
+  std::vector<std::string> paths;
+  for (const PlannedModel& model : plan.models) {
+    for (const std::string& path : model.model.paths()) paths.push_back(path);
+  }
+  for (const PlannedText& text : plan.texts) paths.push_back(text.path);
+  return WatchedFiles(paths);
 }
 
 // One run: what its parts share.
@@ -106,21 +118,23 @@ class Run {
  private:
   RunResult measure(Journal& journal) {
     RunJournal run_journal(journal, experiment_record(plan_));
-    WorkerOptions options = worker_options(plan_, request_, start_);
+    WorkerOptions options = worker_options(plan_, request_, files_, start_);
     std::optional<Clock::time_point> end_of_run = options.end_of_run;
     WorkerClient worker(std::move(options), stop_, [this] { announce_stop(); });
     auto stop_wanted = [this, end_of_run]() -> std::optional<RunStop> {
       if (stop_.count() > 0) return RunStop{RunEnd::interrupted, signal_text(stop_.last())};
       if (end_of_run && Clock::now() >= *end_of_run)
-        return RunStop{RunEnd::stopped, fmt::format("the {:g} s that a run may take are over", *plan_.config.limits.seconds)};
+        return RunStop{RunEnd::stopped,
+                       fmt::format("the {:g} s that a run may take are over", *plan_.config.limits.seconds)};
       return std::nullopt;
     };
     return Runner(plan_, run_journal, worker, observer_, {request_.retry, stop_wanted}).run();
   }
 
   void announce_stop() {
-    say_(stop_.count() > 0 ? "stopping: the measurement under way has 5 s to end; Ctrl-C again stops at once"
-                           : "stopping: the time of the run is over; the measurement under way has 5 s to end");
+    say_(stop_.count() > 0
+             ? "stopping: the measurement under way has 5 s to end; Ctrl-C again stops at once"
+             : "stopping: the time of the run is over; the measurement under way has 5 s to end");
   }
 
   void fail(RunLog& log, const std::string& problem) {
@@ -136,14 +150,15 @@ class Run {
   }
 
   void end(RunLog& log, const char* outcome, const RunResult& result, int exit_code) {
-    log.end({outcome, result.measured, result.kept, result.failed, Seconds(Clock::now() - start_).count(), exit_code,
-             result.text});
+    log.end({outcome, result.measured, result.kept, result.failed, Seconds(Clock::now() - start_).count(),
+             exit_code, result.text});
   }
 
   const ExperimentPlan& plan_;
   const RunRequest& request_;
   RunObserver& observer_;
   const Say& say_;
+  WatchedFiles files_ = files_of(plan_);
   Clock::time_point start_ = Clock::now();
   StopSignals stop_;
   DiskWait disk_wait_;
@@ -157,7 +172,8 @@ int exit_code_of(const RunResult& result, int signal_number) {
   return result.failed > 0 ? 1 : 0;
 }
 
-RunReport carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer, const Say& say) {
+RunReport carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
+                    const Say& say) {
   return Run(plan, request, observer, say).carry_out();
 }
 

@@ -25,7 +25,8 @@ LoadedModel load(const MeasureContext& context) {
   options.gpu_layers = context.plan.config.settings.gpu_layers;
   if (variant.file) {
     options.mapped = true;
-    return LoadedModel::load(context.plan.models[*variant.file].model.paths(), options, LoadedModel::Weights::loaded);
+    return LoadedModel::load(context.plan.models[*variant.file].model.paths(), options,
+                             LoadedModel::Weights::loaded);
   }
   const Model& model = context.plan.models[variant.model].model;
   RecipeInputs inputs{model, context.plan.importance, context.plan.config.settings.seed};

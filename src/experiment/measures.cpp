@@ -10,7 +10,9 @@ namespace fakequant {
 namespace {
 
 constexpr MeasureRow kRows[] = {
-    {"inspect", measure_inspect},       {"difference", measure_difference}, {"load", measure_load},
+    {"inspect", measure_inspect},
+    {"difference", measure_difference},
+    {"load", measure_load},
 };
 
 }  // namespace

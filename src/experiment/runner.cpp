@@ -55,6 +55,7 @@ std::vector<Runner::StageWork> Runner::work_by_stage() const {
 }
 
 RunResult Runner::run() {
+  for (const PlanWarning& warning : plan_.warnings) journal_.remark(warning);
   std::vector<StageWork> work = work_by_stage();
   for (const StageWork& stage : work) {
     for (size_t index : stage.measurements) {
