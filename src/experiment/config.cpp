@@ -114,7 +114,6 @@ class ConfigReader {
       for_each_table(*texts, "text", problems_, [&](const toml::table& node, size_t number) {
         std::string place = fmt::format("text {}: ", number);
         ConfigTableReader table(node, "text", place, problems_);
-        table.require("file", "\"text.txt\", or \"demo\"");
         ConfigText text;
         text.name = table.text("file").value_or("");
         text.place.line = table.line();
@@ -146,6 +145,7 @@ class ConfigReader {
     if (auto word = table.text("flash_attention")) settings.flash_attention = parse_flash_attention(*word);
     if (auto name = table.text("cache_k")) settings.cache_k = tensor_type_from_name(*name).value();
     if (auto name = table.text("cache_v")) settings.cache_v = tensor_type_from_name(*name).value();
+    check_cache_v(settings, settings.cache_v, table.line_of("cache_v"), "settings: ", problems_);
     if (auto size = table.text("logits_memory")) settings.logits_memory_bytes = parse_bytes(*size);
     if (auto name = table.text("imatrix"))
       settings.imatrix =
@@ -164,6 +164,8 @@ class ConfigReader {
     if (auto count = table.whole("speed_repetitions"))
       measures.speed_repetitions = static_cast<size_t>(*count);
     divergence_line_ = table.flag("divergence") == true ? table.line_of("divergence") : 0;
+    chat_line_ = table.line_of("chat");
+    prompts_asked_ = table.has("prompts");
     if (auto name = table.text("prompts")) read_prompts_file(*name, table.line_of("prompts"));
   }
 
@@ -187,9 +189,10 @@ class ConfigReader {
         top.report(line_of(*node), "[[prompt]] and prompts of [measure] exclude each other; leave one out");
       config_.measures.prompts = read_prompts(*node, problems_);
     }
-    if (config_.measures.chat && node == nullptr && config_.measures.prompts.empty() && problems_.empty())
-      problems_.report(
-          0, "measure: chat says how prompts are read, and there are none; write prompts = \"default\"");
+    if (config_.measures.chat && node == nullptr && config_.measures.prompts.empty() && !prompts_asked_)
+      problems_.report(chat_line_,
+                       "measure: chat: there are no prompts that it could be about; write prompts = "
+                       "\"default\", or [[prompt]]");
     if (divergence_line_ > 0 && config_.texts.empty())
       problems_.report(
           divergence_line_,
@@ -235,12 +238,12 @@ class ConfigReader {
   void read_stage(const toml::table& node, size_t number, VariantReader& reader) {
     std::string place = fmt::format("stage {}: ", number);
     ConfigTableReader table(node, "stage", place, problems_);
-    table.require("name", fmt::format("\"stage {}\"", number));
     ConfigStage& stage = config_.stages.emplace_back();
     stage.name = table.text("name").value_or("");
     stage.place.line = table.line();
     for (const ConfigValue& value : table.values("requires")) {
       stage.conditions.push_back(parse_condition(value.text()));
+      check_measured(config_, stage.conditions.back(), value.line, problems_);
       if (number == 1)
         table.report(value.line,
                      "requires: nothing comes before the first stage, so there is nothing to require");
@@ -265,13 +268,19 @@ class ConfigReader {
     if (node == nullptr) return;
     for_each_table(*node, "criterion", problems_, [&](const toml::table& item, size_t number) {
       ConfigTableReader table(item, "criterion", fmt::format("criterion {}: ", number), problems_);
-      table.require("name", "\"mean relative difference below 1 %\"");
       ConfigCriterion& criterion = config_.criteria.emplace_back();
       criterion.name = table.text("name").value_or("");
       criterion.place.line = table.line();
       criterion.stops = table.flag("stop").value_or(false);
-      for (const ConfigValue& value : table.values("stages")) criterion.stages.push_back(value.text());
-      if (auto check = table.text("check")) criterion.condition = parse_condition(*check);
+      std::string place = fmt::format("criterion {}: ", number);
+      for (const ConfigValue& value : table.values("stages")) {
+        criterion.stages.push_back(value.text());
+        check_stage(config_, value.text(), value.line, place, problems_);
+      }
+      if (auto check = table.text("check")) {
+        criterion.condition = parse_condition(*check);
+        check_measured(config_, *criterion.condition, table.line_of("check"), problems_);
+      }
       bool judged = table.flag("judge").value_or(false);
       if (judged && table.has("check"))
         table.report(table.line_of("judge"), "check and judge exclude each other; leave one out");
@@ -300,7 +309,9 @@ class ConfigReader {
   TomlProblems problems_;
   ExperimentConfig config_;
   std::vector<ConfigModel> compared_;  // with a baseline
-  size_t divergence_line_ = 0;         // where it is asked for in so many words
+  size_t chat_line_ = 0;
+  bool prompts_asked_ = false;
+  size_t divergence_line_ = 0;  // where it is asked for in so many words
 };
 
 }  // namespace

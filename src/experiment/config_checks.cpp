@@ -58,58 +58,47 @@ std::string missing_measure(const ExperimentConfig& config, std::string_view kin
   return "";
 }
 
-void check_condition(const ExperimentConfig& config, const Condition& condition, size_t line,
-                     TomlProblems& problems) {
+}  // namespace
+
+void check_measured(const ExperimentConfig& config, const Condition& condition, size_t line,
+                    TomlProblems& problems) {
   std::string missing = missing_measure(config, condition.metric->kind);
   if (missing.empty()) return;
   problems.report(line, fmt::format("condition '{}': {} is not measured; write {}", excerpt(condition.text),
                                     condition.metric->name, missing));
 }
 
-void check_conditions(const ExperimentConfig& config, TomlProblems& problems) {
+void check_stage(const ExperimentConfig& config, const std::string& stage, size_t line,
+                 const std::string& place, TomlProblems& problems) {
   std::vector<std::string> names;
-  for (const ConfigStage& stage : config.stages) {
-    names.push_back(stage.name);
-    for (const Condition& condition : stage.conditions)
-      check_condition(config, condition, stage.place.line, problems);
+  for (const ConfigStage& known : config.stages) {
+    if (known.name == stage) return;
+    names.push_back(excerpt(known.name));
   }
-  for (const ConfigCriterion& criterion : config.criteria) {
-    if (criterion.condition) check_condition(config, *criterion.condition, criterion.place.line, problems);
-    for (const std::string& stage : criterion.stages) {
-      if (std::ranges::find(names, stage) != names.end()) continue;
-      problems.report(
-          criterion.place.line,
-          fmt::format("criterion '{}': there is no stage '{}', wanted one of {}{}", excerpt(criterion.name),
-                      excerpt(stage), some_of(names), did_you_mean(stage, names)));
-    }
-  }
+  problems.report(line, fmt::format("{}stages: there is no stage '{}', wanted one of {}{}", place,
+                                    excerpt(stage), some_of(names), did_you_mean(stage, names)));
 }
 
 // llama.cpp computes with quantized values in its flash attention alone.
-void check_caches(const ExperimentConfig& config, TomlProblems& problems) {
-  if (config.settings.flash_attention != FlashAttention::off) return;
-  auto check = [&](TensorType type, size_t line, const std::string& place) {
-    if (facts_of(type).type_class != TypeClass::quantized) return;
-    problems.report(line, fmt::format("{}cache_v: {} needs flash attention, found flash_attention = \"off\"",
-                                      place, lower(name_of(type))));
-  };
-  check(config.settings.cache_v, 0, "settings: ");
-  for (const ConfigStage& stage : config.stages) {
-    for (const ConfigVariant& variant : stage.variants) {
-      if (variant.cache_v)
-        check(*variant.cache_v, variant.place.line, fmt::format("variant '{}': ", excerpt(variant.name)));
-    }
-  }
+void check_cache_v(const ConfigSettings& settings, TensorType type, size_t line, const std::string& place,
+                   TomlProblems& problems) {
+  if (settings.flash_attention != FlashAttention::off || facts_of(type).type_class != TypeClass::quantized)
+    return;
+  problems.report(line, fmt::format("{}cache_v: {} needs flash attention, found flash_attention = \"off\"",
+                                    place, lower(name_of(type))));
 }
-
-}  // namespace
 
 void check_config(const ExperimentConfig& config, TomlProblems& problems) {
   check_names(config, problems);
-  check_conditions(config, problems);
-  check_caches(config, problems);
   size_t count = 0;
-  for (const ConfigStage& stage : config.stages) count += stage.variants.size();
+  for (const ConfigStage& stage : config.stages) {
+    count += stage.variants.size();
+    for (const ConfigVariant& variant : stage.variants) {
+      if (variant.cache_v)
+        check_cache_v(config.settings, *variant.cache_v, variant.place.line,
+                      fmt::format("variant '{}': ", excerpt(variant.name)), problems);
+    }
+  }
   if (count > kMaxVariants)
     problems.report(0, fmt::format("found {} variants, wanted at most {}", format_count(count),
                                    format_count(kMaxVariants)));

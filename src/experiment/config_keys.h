@@ -29,6 +29,7 @@ struct ConfigKey {
   KeyList list = KeyList::never;
   double least = 0;  // of numbers, in the range as `most`
   double most = 0;
+  std::string_view example = "";   // of a key that must be there: a value, as TOML
   std::string_view fallback = "";  // what holds where it is not there, for people; "" for nothing
   std::string_view summary;        // one or two sentences
   // Of texts: throws Error, a sentence that names the key or what it holds, for one that means nothing.
@@ -50,8 +51,5 @@ const ConfigTable& config_table(std::string_view name);  // one that is there
 std::span<const ConfigKey> config_keys();
 const ConfigKey& config_key(std::string_view table, std::string_view name);  // one that is there
 std::vector<std::string> key_names(std::string_view table);
-
-// "a whole number from 4 to 65536", "on, off or auto", "text, or a list of them": what may stand under a key, for people.
-std::string kind_text(const ConfigKey& key);
 
 }  // namespace fakequant

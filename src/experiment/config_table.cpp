@@ -12,7 +12,7 @@ namespace fakequant {
 ConfigTableReader::ConfigTableReader(const toml::table& table, std::string_view name, std::string place,
                                      TomlProblems& problems)
     : table_(&table),
-      name_(name),
+      name_(config_table(name).name),
       place_(std::move(place)),
       problems_(&problems),
       line_(fakequant::line_of(table)) {
@@ -21,7 +21,11 @@ ConfigTableReader::ConfigTableReader(const toml::table& table, std::string_view 
                       problems);
   for (const ConfigKey& key : config_keys()) {
     if (key.table != name) continue;
-    if (const toml::node* node = table.get(key.name)) check_key(key, *node);
+    if (const toml::node* node = table.get(key.name)) {
+      check_key(key, *node);
+    } else if (!key.example.empty()) {
+      report(line_, fmt::format("no {}; write {} = {}", key.name, key.name, key.example));
+    }
   }
 }
 
@@ -100,10 +104,6 @@ std::optional<ConfigValue> ConfigTableReader::checked(const ConfigKey& key, cons
 
 void ConfigTableReader::report(size_t line, const std::string& problem) const {
   problems_->report(line, place_ + problem);
-}
-
-void ConfigTableReader::require(std::string_view key, std::string_view example) const {
-  if (!has(key)) report(line_, fmt::format("no {}; write {} = {}", key, key, example));
 }
 
 size_t ConfigTableReader::line_of(std::string_view key) const {

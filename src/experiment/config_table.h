@@ -1,5 +1,5 @@
 #pragma once
-// One table of an experiment file, checked against the rows of config_keys: unknown keys, types, ranges and grammars. What passes is
+// One table of an experiment file, checked against the rows of config_keys: unknown and missing keys, types, ranges and grammars. What passes is
 // handed out; what does not is reported and then missing.
 
 #include <map>
@@ -33,8 +33,6 @@ class ConfigTableReader {
   size_t line_of(std::string_view key) const;
   // Reports a problem of this table, with its place before it.
   void report(size_t line, const std::string& problem) const;
-  // Reports "no file; write file = ...", for a key that must be there; `example` is the value.
-  void require(std::string_view key, std::string_view example) const;
 
   // Nothing where the key is not there or was refused. Not for keys with lists.
   std::optional<std::string> text(std::string_view key) const;

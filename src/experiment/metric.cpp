@@ -248,7 +248,7 @@ Condition parse_condition(std::string_view text) {
       std::string name(trim(text.substr(0, place)));
       const Metric* metric = find_metric(name);
       if (metric == nullptr) {
-        throw Error("condition '{}': '{}' is no metric{}; docs/experiments.md lists them", excerpt(text),
+        throw Error("condition '{}': '{}' is no metric; docs/experiments.md lists them{}", excerpt(text),
                     excerpt(name), did_you_mean(lower(name), metric_names()));
       }
       double limit = parse_limit(text, trim(text.substr(place + row.word.size())));

@@ -16,6 +16,13 @@ std::string without_prefix(std::string text, const std::string& prefix) {
   return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
 
+// Words of the command line as an experiment file has them.
+std::string in_file_words(std::string text) {
+  constexpr std::string_view kOption = "--imatrix";
+  size_t place = text.find(kOption);
+  return place == std::string::npos ? text : text.replace(place, kOption.size(), "imatrix in [settings]");
+}
+
 std::string unfit_text(const Plan& plan, TensorList tensors) {
   constexpr size_t kMost = 5;
   std::vector<std::string> parts;
@@ -51,7 +58,9 @@ std::string what_of(const ConfigVariant& variant) {
   } else if (!variant.recipe_file.empty()) {
     parts.push_back("recipe " + variant.recipe_file);
   } else if (!variant.format.empty()) {
-    std::string layers = variant.layers == "all" ? "all layers" : "layers " + variant.layers;
+    bool is_one = variant.layers.find_first_not_of("0123456789") == std::string::npos;
+    std::string layers =
+        variant.layers == "all" ? "all layers" : (is_one ? "layer " : "layers ") + variant.layers;
     std::string where = variant.tensors.empty() ? layers : variant.tensors;
     if (!variant.tensors.empty() && !variant.layers.empty()) where += " of " + layers;
     parts.push_back(fmt::format("{} in {}", where, variant.format));
@@ -92,7 +101,12 @@ Plan plan_variant(const ConfigVariant& variant, const Model& model) {
 void check_rounders(const Plan& plan, const Model& model, const ImportanceMatrix& importance) {
   for (const PlannedTensor& planned : plan.tensors) {
     const TensorInfo& info = *model.tensors()[planned.tensor_index].info;
-    Rounder::check(planned.format, info, planned.format.is_ggml() && !importance.weights_for(info).empty());
+    bool has_importance = planned.format.is_ggml() && !importance.weights_for(info).empty();
+    try {
+      Rounder::check(planned.format, info, has_importance);
+    } catch (const Error& error) {
+      throw Error("{}", in_file_words(error.what()));
+    }
   }
 }
 
