@@ -4,15 +4,16 @@
 
 #include "base/error.h"
 #include "experiment/file_measures.h"
+#include "experiment/model_measures.h"
 
 namespace fakequant {
 
 namespace {
 
 constexpr MeasureRow kRows[] = {
-    {"inspect", measure_inspect},
-    {"difference", measure_difference},
-    {"load", measure_load},
+    {"inspect", measure_inspect},       {"difference", measure_difference}, {"load", measure_load},
+    {"perplexity", measure_perplexity}, {"divergence", measure_divergence}, {"generation", measure_texts},
+    {"speed", measure_speed},
 };
 
 }  // namespace
