@@ -44,8 +44,10 @@ ReadPrompts read_prompts(const LoadedModel& model, const std::vector<PromptRun>&
 // Generators of one model that make texts at the same time.
 class GeneratorPool {
  public:
-  GeneratorPool(const LoadedModel& model, const GenerationOptions& options, int context, size_t run_count) {
-    DecodeOptions decode = options.decode;
+  GeneratorPool(const RunningModel& running, const GenerationOptions& options, int context,
+                size_t run_count) {
+    const LoadedModel& model = running.model;
+    DecodeOptions decode = with_caches(options.decode, running.caches);
     decode.context = context;
     decode.threads = 1;
     size_t wanted = model.uses_gpu() ? 1 : std::min(options.texts_at_once, run_count);
@@ -224,7 +226,7 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
   auto advance = [&](size_t run) {
     if (progress) progress(static_cast<uint64_t>(runs[run].tokens));
   };
-  GeneratorPool baseline_pool(model, options, prompts.context, runs.size());
+  GeneratorPool baseline_pool(*baseline.running, options, prompts.context, runs.size());
   {
     ActiveVariant active(baseline);
     result.baseline.resize(runs.size());
@@ -240,7 +242,7 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
     std::optional<GeneratorPool> own;  // a patched baseline has generators
     GeneratorPool& pool = variant.running == baseline.running
                               ? baseline_pool
-                              : own.emplace(other, options, prompts.context, runs.size());
+                              : own.emplace(*variant.running, options, prompts.context, runs.size());
     VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
     try {
       pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
