@@ -17,9 +17,9 @@ TEST(ConfigReference, TheDocumentationHasEveryKeyAndMetric) {
 }
 
 TEST(ConfigReference, TheSchemaIsTheParsers) {
-  bool is_same = testing::read_file(testing::source_path("docs/experiment.schema.json")) == config_schema().dump(2) + "\n";
-  EXPECT_TRUE(is_same)
-      << "run `fakequant generate experiment-schema > docs/experiment.schema.json`";
+  bool is_same = testing::read_file(testing::source_path("docs/experiment.schema.json")) ==
+                 config_schema().dump(2) + "\n";
+  EXPECT_TRUE(is_same) << "run `fakequant generate experiment-schema > docs/experiment.schema.json`";
 }
 
 TEST(ConfigReference, SaysWhatAKeyTakes) {
