@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/run_check.h"
 #include "cli/run_display.h"
 #include "cli/run_summary.h"
 #include "engine/codec.h"
@@ -78,6 +79,7 @@ int run(Options& options, const CommonOptions& common) {
   int threads = common.threads > 0 ? common.threads : config.settings.threads;
   ThreadLimit limit(threads);
   ExperimentPlan plan = plan_experiment(std::move(config), common.progress());
+  if (options.check) return check_experiment(plan, static_cast<int>(max_thread_slots()), common);
   RunRequest request = request_of(options, plan, threads);
   RunDisplay display(plan, common.quiet);
   auto say = [&](const std::string& text) { write_message("fakequant: " + printable(text)); };
