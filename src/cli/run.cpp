@@ -18,6 +18,7 @@
 #include "experiment/experiment_run.h"
 #include "experiment/run_log.h"
 #include "experiment/run_place.h"
+#include "experiment/variant_files.h"
 
 namespace fakequant::cli {
 
@@ -72,6 +73,7 @@ RunRequest request_of(const Options& options, const ExperimentPlan& plan, int th
 }
 
 int run(Options& options, const CommonOptions& common) {
+  check_json_target(common, {options.experiment});
   if (!options.note.empty()) return add_note(options, common);
   if (options.chunks > 0) options.overrides.chunks = options.chunks;
   options.overrides.demo = demo_files();
@@ -83,9 +85,12 @@ int run(Options& options, const CommonOptions& common) {
   RunRequest request = request_of(options, plan, threads);
   RunDisplay display(plan, common.quiet);
   auto say = [&](const std::string& text) { write_message("fakequant: " + printable(text)); };
-  RunReport report = carry_out(plan, request, display, say);
-  if (common.prints_text()) print_summary(request.folder, report);
-  return report.exit_code;
+  RunOutcome outcome = carry_out(plan, request, display, say);
+  if (plan.config.output.files && outcome.result.end != RunEnd::interrupted)
+    write_variant_files(plan, request.folder, common.progress(), say);
+  if (common.prints_text()) print_summary(request.folder, outcome);
+  write_json(common, [&] { return summary_json(request.folder, outcome); });
+  return outcome.exit_code;
 }
 
 constexpr const char* kHelp =

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "cli/json.h"
 #include "cli/table.h"
 #include "experiment/metric.h"
 #include "record/run_folder.h"
@@ -127,8 +128,8 @@ void print_failures(const RunFolder& run) {
   fmt::print("--retry makes them again.\n\n");
 }
 
-void print_end(const RunReport& report) {
-  const RunResult& result = report.result;
+void print_end(const RunOutcome& outcome) {
+  const RunResult& result = outcome.result;
   std::string counts =
       fmt::format("{} made, {} kept", counted(result.measured, "measurement"), format_count(result.kept));
   switch (result.end) {
@@ -146,12 +147,24 @@ void print_end(const RunReport& report) {
 
 }  // namespace
 
-void print_summary(const std::string& folder, const RunReport& report) {
+Json summary_json(const std::string& folder, const RunOutcome& outcome) {
+  const RunResult& result = outcome.result;
+  return {{"schema_version", kSchemaVersion},
+          {"folder", folder},
+          {"outcome", word_of(result.end)},
+          {"text", result.text.empty() ? Json() : Json(result.text)},
+          {"measured", result.measured},
+          {"kept", result.kept},
+          {"failed", result.failed},
+          {"exit_code", outcome.exit_code}};
+}
+
+void print_summary(const std::string& folder, const RunOutcome& outcome) {
   RunFolder run(folder);
   print_variants(run);
   print_criteria(run);
   print_failures(run);
-  print_end(report);
+  print_end(outcome);
   fmt::print("Everything is in {}; `fakequant report {}` makes the report.\n", printable(folder),
              shell_quoted(folder));
 }

@@ -22,6 +22,11 @@ bool needs_baseline(const std::string& kind) {
 
 }  // namespace
 
+const char* word_of(RunEnd end) {
+  if (end == RunEnd::done) return "done";
+  return end == RunEnd::stopped ? "stopped" : "interrupted";
+}
+
 Runner::Runner(const ExperimentPlan& plan, RunJournal& journal, Measurer& measurer, RunObserver& observer,
                RunOptions options)
     : plan_(plan),
