@@ -68,7 +68,8 @@ void EvaluateJob::add_sessions(Draft& draft, const InputModel& file) {
   std::vector<MemoryNeeds> needs;
   for (const ModelSource& source : draft.plan.sources) needs.push_back(memory_needs(source, options_.decode));
   std::vector<TokenizedText> texts = inputs_.checked().texts(file);
-  SessionOptions options{options_.decode, options_.threads, 1, options_.logits_bytes};
+  SessionOptions options{
+      .decode = options_.decode, .threads = options_.threads, .logits_bytes = options_.logits_bytes};
   auto group = static_cast<size_t>(std::max(1, options_.decode.batch / options_.decode.context));
   for (const TokenizedText& text : texts)
     options.most_groups = std::max(options.most_groups, (text.chunks + group - 1) / group);

@@ -159,7 +159,6 @@ int run(const CLI::App& root, const std::string& what) {
     return kDone;
   }
   throw UsageError("'{}' cannot be generated; wanted one of {}", printable(what), join(names, ", "));
-  wanted man, bash, zsh or fish ", printable(what));
 }
 
 }  // namespace

@@ -42,8 +42,10 @@ std::string difference_text(const Json& result) {
   std::optional<double> count = number_at(result, {"total", "count"});
   std::optional<double> relative = number_at(result, {"total", "mean_rel"});
   if (!changed || !count || !relative) return "";
-  if (*changed == 0) return fmt::format("none of {} changed", counted(static_cast<uint64_t>(*count), "value"));
-  return fmt::format("{} of {} changed, mean relative difference {}", format_count(static_cast<uint64_t>(*changed)),
+  if (*changed == 0)
+    return fmt::format("none of {} changed", counted(static_cast<uint64_t>(*count), "value"));
+  return fmt::format("{} of {} changed, mean relative difference {}",
+                     format_count(static_cast<uint64_t>(*changed)),
                      counted(static_cast<uint64_t>(*count), "value"), number(*relative));
 }
 
@@ -55,7 +57,8 @@ std::string load_text(const Json& result) {
 
 std::string perplexity_text(const Json& result) {
   std::optional<double> value = number_at(result, {"model", "perplexity"});
-  return value ? "perplexity " + with_error(*value, number_at(result, {"model", "error_tokens"}), "{:.4f}") : "";
+  return value ? "perplexity " + with_error(*value, number_at(result, {"model", "error_tokens"}), "{:.4f}")
+               : "";
 }
 
 std::string divergence_text(const Json& result) {
@@ -63,7 +66,8 @@ std::string divergence_text(const Json& result) {
   std::optional<double> kld = number_at(result, {"divergence", "kld_mean"});
   if (!ratio || !kld) return "";
   return fmt::format("ln PPL ratio {}, KLD {}",
-                     with_error(*ratio, number_at(result, {"divergence", "ln_ppl_ratio_error"}), "{:+.5f}"), number(*kld));
+                     with_error(*ratio, number_at(result, {"divergence", "ln_ppl_ratio_error"}), "{:+.5f}"),
+                     number(*kld));
 }
 
 std::string generation_text(const Json& result) {
@@ -82,7 +86,9 @@ std::string speed_text(const Json& result) {
   const Json& subject = result["subjects"].back();
   std::optional<double> prompt = number_at(subject, {"prompt", "ratio", "median"});
   std::optional<double> generation = number_at(subject, {"generation", "ratio", "median"});
-  return prompt && generation ? fmt::format("{:.3f} times as fast reading, {:.3f} making tokens", *prompt, *generation) : "";
+  return prompt && generation
+             ? fmt::format("{:.3f} times as fast reading, {:.3f} making tokens", *prompt, *generation)
+             : "";
 }
 
 struct FoundRow {
@@ -90,9 +96,13 @@ struct FoundRow {
   std::string (*text)(const Json& result);
 };
 
-constexpr FoundRow kFound[] = {
-    {"inspect", inspect_text},       {"difference", difference_text}, {"load", load_text},  {"perplexity", perplexity_text},
-    {"divergence", divergence_text}, {"generation", generation_text}, {"speed", speed_text}};
+constexpr FoundRow kFound[] = {{"inspect", inspect_text},
+                               {"difference", difference_text},
+                               {"load", load_text},
+                               {"perplexity", perplexity_text},
+                               {"divergence", divergence_text},
+                               {"generation", generation_text},
+                               {"speed", speed_text}};
 
 size_t error_columns() {
   constexpr size_t kUsual = 80;
@@ -118,12 +128,14 @@ std::string measurement_text(const ExperimentPlan& plan, const Measurement& meas
   std::string of;
   if (measurement.variant) {
     of = printable(plan.variants[*measurement.variant].name);
-    if (plan.models.size() > 1) of += " of " + printable(plan.models[plan.variants[*measurement.variant].model].name);
+    if (plan.models.size() > 1)
+      of += " of " + printable(plan.models[plan.variants[*measurement.variant].model].name);
   } else if (measurement.model) {
     of = printable(plan.models[*measurement.model].name);
   }
   std::string text = of + ": " + measurement.id.kind;
-  if (measurement.text && plan.texts.size() > 1) text += " on " + printable(plan.texts[*measurement.text].name);
+  if (measurement.text && plan.texts.size() > 1)
+    text += " on " + printable(plan.texts[*measurement.text].name);
   return text;
 }
 
@@ -172,7 +184,8 @@ void RunDisplay::ends(const RunStep& step, const MeasurementOutcome& outcome, do
   if (quiet_) return;
   std::string text = number_text(step) + " " + measurement_text(plan_, *step.measurement);
   bool has_failed = outcome.state == MeasurementOutcome::State::failed;
-  std::string found = has_failed ? "failed: " + printable(outcome.failure) : found_text(step.measurement->id.kind, outcome.result);
+  std::string found = has_failed ? "failed: " + printable(outcome.failure)
+                                 : found_text(step.measurement->id.kind, outcome.result);
   if (!found.empty()) text += ", " + found;
   write_message(fmt::format("{} ({})", text, seconds_text(seconds)));
   for (const std::string& warning : outcome.warnings) write_message("warning: " + printable(warning));
@@ -183,14 +196,16 @@ void RunDisplay::states(const Json& record) {
   std::string stage = printable(record["stage"].get<std::string>());
   bool runs = record["action"] == "run";
   for (const Json& reason : record["reasons"]) {
-    std::string worst = reason["worst"].is_number() ? "found " + number(reason["worst"].get<double>()) : "it was not measured";
+    std::string worst = reason["worst"].is_number() ? "found " + number(reason["worst"].get<double>())
+                                                    : "it was not measured";
     bool holds = reason["holds"].get<bool>();
     if (holds != runs) continue;
     write_message(fmt::format("stage '{}' {}: {} {}, {}", stage,
-                              runs                           ? "runs"
+                              runs                         ? "runs"
                               : record["action"] == "skip" ? "is left out"
-                                                             : "ends the experiment",
-                              printable(reason["check"].get<std::string>()), holds ? "holds" : "does not hold", worst));
+                                                           : "ends the experiment",
+                              printable(reason["check"].get<std::string>()),
+                              holds ? "holds" : "does not hold", worst));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "cli/json.h"
 #include "cli/table.h"
 #include "experiment/metric.h"
 #include "record/run_folder.h"
@@ -38,7 +39,8 @@ constexpr SummaryColumn kColumns[] = {
 };
 
 // A metric of a variant on one text ("" where none belongs to it); nothing where it was not measured.
-std::optional<double> value_of(const RunFolder& run, const char* name, const std::string& variant, const std::string& text) {
+std::optional<double> value_of(const RunFolder& run, const char* name, const std::string& variant,
+                               const std::string& text) {
   const Metric* metric = find_metric(name);
   if (metric == nullptr) return std::nullopt;
   for (const Measured* measured : run.of(metric->kind, variant)) {
@@ -80,7 +82,9 @@ void print_variants(const RunFolder& run) {
   std::vector<SummaryRow> rows = rows_of(experiment, several_models);
   std::vector<const SummaryColumn*> shown;
   for (const SummaryColumn& column : kColumns) {
-    auto has_value = [&](const SummaryRow& row) { return value_of(run, column.metric, row.variant, row.text).has_value(); };
+    auto has_value = [&](const SummaryRow& row) {
+      return value_of(run, column.metric, row.variant, row.text).has_value();
+    };
     if (!std::ranges::any_of(rows, has_value)) continue;
     shown.push_back(&column);
     columns.push_back({column.header, Table::Align::right});
@@ -124,9 +128,10 @@ void print_failures(const RunFolder& run) {
   fmt::print("--retry makes them again.\n\n");
 }
 
-void print_end(const RunReport& report) {
-  const RunResult& result = report.result;
-  std::string counts = fmt::format("{} made, {} kept", counted(result.measured, "measurement"), format_count(result.kept));
+void print_end(const RunOutcome& outcome) {
+  const RunResult& result = outcome.result;
+  std::string counts =
+      fmt::format("{} made, {} kept", counted(result.measured, "measurement"), format_count(result.kept));
   switch (result.end) {
     case RunEnd::done:
       fmt::print("Done: {}.\n", counts);
@@ -142,13 +147,26 @@ void print_end(const RunReport& report) {
 
 }  // namespace
 
-void print_summary(const std::string& folder, const RunReport& report) {
+Json summary_json(const std::string& folder, const RunOutcome& outcome) {
+  const RunResult& result = outcome.result;
+  return {{"schema_version", kSchemaVersion},
+          {"folder", folder},
+          {"outcome", word_of(result.end)},
+          {"text", result.text.empty() ? Json() : Json(result.text)},
+          {"measured", result.measured},
+          {"kept", result.kept},
+          {"failed", result.failed},
+          {"exit_code", outcome.exit_code}};
+}
+
+void print_summary(const std::string& folder, const RunOutcome& outcome) {
   RunFolder run(folder);
   print_variants(run);
   print_criteria(run);
   print_failures(run);
-  print_end(report);
-  fmt::print("Everything is in {}; `fakequant report {}` makes the report.\n", printable(folder), shell_quoted(folder));
+  print_end(outcome);
+  fmt::print("Everything is in {}; `fakequant report {}` makes the report.\n", printable(folder),
+             shell_quoted(folder));
 }
 
 }  // namespace fakequant::cli

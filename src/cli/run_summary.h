@@ -7,6 +7,9 @@
 namespace fakequant::cli {
 
 // Prints variants with their main numbers, criteria, what failed, and how to go on.
-void print_summary(const std::string& folder, const RunReport& report);
+void print_summary(const std::string& folder, const RunOutcome& outcome);
+
+// {schema_version, folder, outcome, text, measured, kept, failed, exit_code}: how the run ended; what it found is in its folder.
+Json summary_json(const std::string& folder, const RunOutcome& outcome);
 
 }  // namespace fakequant::cli

@@ -28,7 +28,9 @@ class RequestReader {
       char buffer[1 << 16];
       ssize_t count = ::read(kChildSocket, buffer, sizeof(buffer));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw Error("a worker: cannot hear its run ({}); it is not meant to be called by hand", std::strerror(errno));
+      if (count < 0)
+        throw Error("a worker: cannot hear its run ({}); it is not meant to be called by hand",
+                    std::strerror(errno));
       if (count == 0) return false;
       received_.append(buffer, static_cast<size_t>(count));
     }

@@ -93,15 +93,23 @@ void Session::add_planned(const PlannedVariant& planned, const ModelSource& sour
   planned_.push_back(std::move(added));
 }
 
+// What a variant may take beside the session: what was set aside for it is there in any case.
+std::optional<uint64_t> Session::memory_beside() const {
+  std::optional<uint64_t> beside = free_memory_bytes();
+  // The logits may be in memory already, or still to come.
+  if (beside) *beside -= std::min(*beside, budget_.logits_bytes);
+  if (options_.memory_bytes) {
+    uint64_t left = *options_.memory_bytes - std::min(*options_.memory_bytes, budget_.bytes);
+    beside = std::min(left, beside.value_or(left));
+  }
+  if (beside) *beside = std::max(*beside, options_.visiting_bytes);
+  return beside;
+}
+
 std::unique_ptr<SessionVariant> Session::add(const VariantRequest& request) {
   FQ_CHECK(takes_variants_);
   VisitingNeeds needs = needs_of(request, first_, options_.decode);
-  std::optional<uint64_t> available = free_memory_bytes();
-  if (available) {
-    // The logits may be in memory already: what was set aside is there in either case.
-    available = std::max(*available - std::min(*available, budget_.logits_bytes), options_.visiting_bytes);
-  }
-  size_t decoders = visiting_decoders(request, needs, budget_.decoders, options_, available);
+  size_t decoders = visiting_decoders(request, needs, budget_.decoders, options_, memory_beside());
   std::unique_ptr<SessionVariant> added(new SessionVariant);
   LoadedSource* loaded = loaded_.front().get();
   if (request.source) {

@@ -84,6 +84,7 @@ class Session {
  private:
   std::unique_ptr<LoadedSource> load(const ModelSource& source, bool has_recipes) const;
   void make_decoders(RunningModel& running, size_t count) const;
+  std::optional<uint64_t> memory_beside() const;
   void add_planned(const PlannedVariant& planned, const ModelSource& source);
 
   Progress::Mode progress_;

@@ -5,9 +5,16 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "base/text.h"
 
 namespace fakequant {
+
+std::optional<uint64_t> memory_for(const SessionOptions& options) {
+  std::optional<uint64_t> free = free_memory_bytes();
+  if (!options.memory_bytes) return free;
+  return std::min(*options.memory_bytes, free.value_or(*options.memory_bytes));
+}
 
 namespace {
 
@@ -47,9 +54,10 @@ size_t with_further(size_t most, uint64_t rest, uint64_t each) {
   return std::min(most, 1 + further);
 }
 
-// What a stage's logits take of `allowed` bytes: whole groups, no more than the longest text has.
+// What a stage's logits take of `allowed` bytes: whole groups, no more than there are.
 uint64_t logits_of_groups(uint64_t allowed, uint64_t group_logits, const SessionOptions& options) {
-  return std::min<uint64_t>(allowed / group_logits, options.most_groups) * group_logits;
+  size_t most = std::max(options.most_groups, options.logits_groups);
+  return std::min<uint64_t>(allowed / group_logits, most) * group_logits;
 }
 
 // Puts the logits of a comparison into the budget, and as many decoders as they allow.
@@ -72,6 +80,28 @@ void plan_logits(const SessionPlan& plan, uint64_t group_logits, const SessionOp
 
 }  // namespace
 
+namespace {
+
+// Makes of a budget what fits: fewer logits where nobody said how many, fewer decoders. Throws Error where one decoder does not.
+void fit_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs, const SessionOptions& options,
+                uint64_t free, SessionBudget& budget) {
+  uint64_t group_logits = needs.front().group_logits;
+  if (!options.logits_bytes && least_bytes(plan, needs, options, budget.logits_bytes) > free) {
+    // Half of what is left, so that more than one decoder has room.
+    uint64_t left = free - std::min(free, least_bytes(plan, needs, options, 0));
+    budget.logits_bytes = std::max(group_logits, logits_of_groups(left / 2, group_logits, options));
+    budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
+  }
+  uint64_t needed = least_bytes(plan, needs, options, budget.logits_bytes);
+  if (needed > free) {
+    throw Error("{}: needs {} of memory with {}, found {} free; {}", printable(plan.sources.front().name),
+                format_bytes(needed), sizes_text(options), format_bytes(free), advice(options));
+  }
+  budget.decoders = with_further(budget.decoders, free - needed, decoder_bytes(needs));
+}
+
+}  // namespace
+
 SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
                              const SessionOptions& options, std::optional<uint64_t> free) {
   FQ_CHECK(!needs.empty() && needs.size() == plan.sources.size());
@@ -79,22 +109,12 @@ SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeed
   SessionBudget budget;
   budget.decoders = std::max<size_t>(1, std::min(options.most_groups, static_cast<size_t>(options.threads)));
   plan_logits(plan, group_logits, options, budget);
-  if (!free) return budget;
-  if (!options.logits_bytes && least_bytes(plan, needs, options, budget.logits_bytes) > *free) {
-    // Half of what is left, so that more than one decoder has room.
-    uint64_t left = *free - std::min(*free, least_bytes(plan, needs, options, 0));
-    budget.logits_bytes = std::max(group_logits, logits_of_groups(left / 2, group_logits, options));
-    budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
-  }
-  uint64_t needed = least_bytes(plan, needs, options, budget.logits_bytes);
-  if (needed > *free) {
-    throw Error("{}: needs {} of memory with {}, found {} free; {}", printable(plan.sources.front().name),
-                format_bytes(needed), sizes_text(options), format_bytes(*free), advice(options));
-  }
-  budget.decoders = with_further(budget.decoders, *free - needed, decoder_bytes(needs));
+  uint64_t others = least_bytes(plan, needs, options, 0) - options.visiting_bytes;
+  if (free) fit_budget(plan, needs, options, *free, budget);
+  budget.bytes =
+      others + (budget.decoders - 1) * decoder_bytes(needs) + (plan.keeps_logits ? budget.logits_bytes : 0);
   return budget;
 }
-
 namespace {
 
 // A plan with only some of its variants, and the sources that those take.

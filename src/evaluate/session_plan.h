@@ -32,11 +32,18 @@ struct SessionOptions {
   DecodeOptions decode;    // `threads` is set by the session
   int threads = 1;         // of all decoders together
   size_t most_groups = 1;  // groups of chunks of the longest text: more decoders would wait
+  // Groups of chunks whose logits may be kept together, of several texts; 0: most_groups.
+  size_t logits_groups = 0;
   // What the baseline's logits may take; nothing: kDefaultLogitsBytes, or a group's where that is more.
   std::optional<uint64_t> logits_bytes = {};
   uint64_t visiting_bytes = 0;  // what the largest of the variants that come and go takes: see needs_of()
-  SettingNames names = {};      // for sentences
+  // The most that a session and its variants may take; nothing: what is free. What runs besides is not counted.
+  std::optional<uint64_t> memory_bytes = {};
+  SettingNames names = {};  // for sentences
 };
+
+// What is free and allowed; nothing when neither is known.
+std::optional<uint64_t> memory_for(const SessionOptions& options);
 
 inline constexpr uint64_t kDefaultLogitsBytes = uint64_t{1} << 31;
 
@@ -44,7 +51,8 @@ inline constexpr uint64_t kDefaultLogitsBytes = uint64_t{1} << 31;
 struct SessionBudget {
   size_t decoders = 1;  // of each model, that work at the same time
   uint64_t logits_bytes =
-      0;  // of a stage of a comparison: what the baseline's logits take where they are kept
+      0;               // of a stage of a comparison: what the baseline's logits take where they are kept
+  uint64_t bytes = 0;  // of all that the session loads, logits included, without visiting variants
 };
 
 // How many decoders can work at the same time. One thread each is faster than many for one: threads that share a

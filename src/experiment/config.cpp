@@ -257,10 +257,12 @@ class ConfigReader {
 
   void read_variants(const toml::node& node, const std::string& place, VariantReader& reader,
                      ConfigStage& stage) {
-    for_each_table(node, "variant", problems_, [&](const toml::table& table, size_t number) {
-      for (ConfigVariant& variant : reader.read(table, fmt::format("{}variant {}: ", place, number)))
-        stage.variants.push_back(std::move(variant));
-    });
+    for_each_table(
+        node, place.empty() ? "variant" : "stage.variant", problems_,
+        [&](const toml::table& table, size_t number) {
+          for (ConfigVariant& variant : reader.read(table, fmt::format("{}variant {}: ", place, number)))
+            stage.variants.push_back(std::move(variant));
+        });
   }
 
   void read_criteria(const ConfigTableReader& top) {

@@ -188,7 +188,7 @@ const ConfigKey kKeys[] = {
     {.table = "settings",
      .name = "logits_memory",
      .fallback = "2G",
-     .summary = "Most memory for the baseline's logits.",
+     .summary = "Most memory for the baseline's logits, such as \"500M\" or \"2G\".",
      .check = check_size},
     {.table = "settings",
      .name = "epsilon",
@@ -196,7 +196,7 @@ const ConfigKey kKeys[] = {
      .least = 1e-300,
      .most = 1e300,
      .fallback = "1e-12",
-     .summary = "Relative error is |o - q| / (|o| + epsilon)."},
+     .summary = "Relative error is abs(o - q) / (abs(o) + epsilon)."},
 
     {.table = "measure",
      .name = "inspect",
@@ -410,15 +410,16 @@ const ConfigKey kKeys[] = {
 
     {.table = "limits",
      .name = "measurement",
-     .summary = "Most time of one measurement: one that takes longer is ended and counts as failed.",
+     .summary = "Most time of one measurement, such as \"90 s\", \"5 min\" or \"2h\": one that takes longer "
+                "is ended and counts as failed.",
      .check = check_time},
     {.table = "limits",
      .name = "time",
-     .summary = "Most time of one run: then it ends cleanly.",
+     .summary = "Most time of one run, as above: then it ends cleanly.",
      .check = check_time},
     {.table = "limits",
      .name = "memory",
-     .summary = "Most memory: what would take more fails.",
+     .summary = "Most memory, such as \"500M\" or \"2G\": what would take more fails.",
      .check = check_size},
 
     {.table = "output",

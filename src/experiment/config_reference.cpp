@@ -26,7 +26,8 @@ std::string single_kind(const ConfigKey& key) {
     case KeyKind::text:
       return "text";
     case KeyKind::whole:
-      return fmt::format("a whole number from {:.0f} to {:.0f}", key.least, key.most);
+      return fmt::format("a whole number from {} to {}", format_count(static_cast<uint64_t>(key.least)),
+                         format_count(static_cast<uint64_t>(key.most)));
     case KeyKind::number:
       return fmt::format("a number from {} to {}", key.least, key.most);
     case KeyKind::flag:

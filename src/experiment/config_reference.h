@@ -9,7 +9,7 @@
 
 namespace fakequant {
 
-// "a whole number from 4 to 65536", "on, off or auto", "text; or a list": what may stand under a key, for people.
+// "a whole number from 4 to 65,536", "on, off or auto", "text; or a list": what may stand under a key, for people.
 std::string kind_text(const ConfigKey& key);
 
 // JSON Schema (draft 7). What it refuses, load_experiment refuses; grammars, files and what parts say of each other are not in it.

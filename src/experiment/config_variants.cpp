@@ -166,24 +166,71 @@ const std::vector<Rule>* VariantReader::recipe_rules(const ConfigTableReader& ta
 
 namespace {
 
-// The parts of a variant's name: of lists, or of all there is.
-std::string phrases(const std::vector<std::pair<const AxisKey*, std::string>>& values) {
+// The value that one key of a variant has.
+struct ChosenValue {
+  const AxisKey* key;
+  const ConfigValue* value;
+  bool varies;
+};
+
+std::string phrases(const std::vector<ChosenValue>& chosen, bool varying_alone) {
   std::vector<std::string> parts;
-  for (const auto& [key, value] : values) parts.push_back(key->phrase(value));
+  for (const ChosenValue& one : chosen) {
+    if (one.varies || !varying_alone) parts.push_back(one.key->phrase(one.value->text()));
+  }
   return join(parts, ", ");
 }
 
-std::string filled(std::string name, const std::vector<std::pair<const AxisKey*, std::string>>& values) {
+std::string filled(std::string name, const std::vector<ChosenValue>& chosen) {
   std::vector<Placeholder> found = placeholders(name);
   for (auto place = found.rbegin(); place != found.rend(); ++place) {
-    for (const auto& [key, value] : values) {
-      if (place->key == key->key) name.replace(place->begin, place->length, value);
+    for (const ChosenValue& one : chosen) {
+      if (place->key == one.key->key) name.replace(place->begin, place->length, one.value->text());
     }
   }
   return name;
 }
 
+// `given` is what the file says, "" for nothing.
+std::string variant_name(const std::string& given, const std::vector<ChosenValue>& chosen, bool only_table) {
+  bool any_varies = std::ranges::any_of(chosen, &ChosenValue::varies);
+  if (given.empty()) return phrases(chosen, only_table && any_varies);
+  if (!placeholders(given).empty()) return filled(given, chosen);
+  return any_varies ? fmt::format("{}: {}", given, phrases(chosen, true)) : given;
+}
+
+// The rule that tensors, layers and format make.
+Rule only_rule(const ConfigVariant& variant) {
+  Rule rule;
+  rule.name = variant.name;
+  if (!variant.tensors.empty()) rule.tensors = TensorSelection::parse(variant.tensors);
+  if (!variant.layers.empty()) rule.layers = LayerSelection::parse(variant.layers);
+  rule.format = parse_format(variant.format);
+  return rule;
+}
+
 }  // namespace
+
+void VariantReader::set(ConfigVariant& variant, std::string_view key, const ConfigValue& value,
+                        const ConfigTableReader& table) {
+  const std::string& text = value.text();
+  if (key == "tensors") variant.tensors = text;
+  if (key == "layers") variant.layers = text;
+  if (key == "format") variant.format = text;
+  if (key == "store") variant.store = parse_store(text);
+  if (key == "cache_k") variant.cache_k = cache_type(text);
+  if (key == "cache_v") variant.cache_v = cache_type(text);
+  if (key == "recipe") {
+    variant.recipe_file = text;
+    variant.rules = *recipe_rules(table, value);
+  }
+  if (key != "model") return;
+  try {
+    variant.model = ConfigModel{text, files_.model(text), {value.line}};
+  } catch (const Error& error) {
+    table.report(value.line, fmt::format("model: {}", error.what()));
+  }
+}
 
 ConfigVariant VariantReader::make(const ConfigTableReader& table, const std::vector<Axis>& axes,
                                   const std::vector<size_t>& chosen) {
@@ -191,47 +238,15 @@ ConfigVariant VariantReader::make(const ConfigTableReader& table, const std::vec
   variant.place.line = table.line();
   variant.skip_unfit = table.flag("skip_unfit").value_or(false);
   if (table.text("missing_layers") == "skip") variant.missing_layers = MissingLayers::skip;
-  std::vector<std::pair<const AxisKey*, std::string>> all;
-  std::vector<std::pair<const AxisKey*, std::string>> varying;
+  std::vector<ChosenValue> values;
   for (size_t i = 0; i < axes.size(); ++i) {
     const ConfigValue& value = (*axes[i].values)[chosen[i]];
-    all.emplace_back(axes[i].key, value.text());
-    if (axes[i].is_list) varying.push_back(all.back());
+    values.push_back({axes[i].key, &value, axes[i].is_list});
     if (axes[i].is_list) variant.place.line = value.line;
-    std::string_view key = axes[i].key->key;
-    if (key == "tensors") variant.tensors = value.text();
-    if (key == "layers") variant.layers = value.text();
-    if (key == "format") variant.format = value.text();
-    if (key == "store") variant.store = parse_store(value.text());
-    if (key == "cache_k") variant.cache_k = cache_type(value.text());
-    if (key == "cache_v") variant.cache_v = cache_type(value.text());
-    if (key == "recipe") {
-      variant.recipe_file = value.text();
-      variant.rules = *recipe_rules(table, value);
-    }
-    if (key == "model") {
-      try {
-        variant.model = ConfigModel{value.text(), files_.model(value.text()), {value.line}};
-      } catch (const Error& error) {
-        table.report(value.line, fmt::format("model: {}", error.what()));
-      }
-    }
+    set(variant, axes[i].key->key, value, table);
   }
-  std::string name = table.text("name").value_or("");
-  variant.name = filled(name, all);
-  if (name.empty()) {
-    variant.name = phrases(only_table_ && !varying.empty() ? varying : all);
-  } else if (placeholders(name).empty() && !varying.empty()) {
-    variant.name = fmt::format("{}: {}", name, phrases(varying));
-  }
-  if (!variant.format.empty()) {
-    Rule rule;
-    rule.name = variant.name;
-    if (!variant.tensors.empty()) rule.tensors = TensorSelection::parse(variant.tensors);
-    if (!variant.layers.empty()) rule.layers = LayerSelection::parse(variant.layers);
-    rule.format = parse_format(variant.format);
-    variant.rules.push_back(std::move(rule));
-  }
+  variant.name = variant_name(table.text("name").value_or(""), values, only_table_);
+  if (!variant.format.empty()) variant.rules.push_back(only_rule(variant));
   return variant;
 }
 

@@ -25,6 +25,8 @@ class VariantReader {
   bool check_together(const ConfigTableReader& table) const;
   void check_placeholders(const ConfigTableReader& table) const;
   const std::vector<Rule>* recipe_rules(const ConfigTableReader& table, const ConfigValue& file);
+  void set(ConfigVariant& variant, std::string_view key, const ConfigValue& value,
+           const ConfigTableReader& table);
   ConfigVariant make(const ConfigTableReader& table, const std::vector<Axis>& axes,
                      const std::vector<size_t>& chosen);
 

@@ -75,14 +75,16 @@ void warn_of(const MeasureContext& context, const std::vector<TensorResult>& ten
     largest = std::max(largest, tensor.store_max_abs);
   }
   if (inexact == 0) return;
-  context.warn(fmt::format("storing changed {} of {} by up to {:.5g}, included in the differences; store = \"auto\" stores "
-                           "those tensors in a type that is exact",
-                           counted(inexact, "rounded value"), counted(count, "tensor"), largest));
+  context.warn(fmt::format(
+      "storing changed {} of {} by up to {:.5g}, included in the differences; store = \"auto\" stores "
+      "those tensors in a type that is exact",
+      counted(inexact, "rounded value"), counted(count, "tensor"), largest));
 }
 
 uint64_t input_bytes(const Model& model, const Plan& plan) {
   uint64_t bytes = 0;
-  for (const PlannedTensor& planned : plan.tensors) bytes += model.tensors()[planned.tensor_index].info->data_bytes;
+  for (const PlannedTensor& planned : plan.tensors)
+    bytes += model.tensors()[planned.tensor_index].info->data_bytes;
   return std::max<uint64_t>(1, bytes);
 }
 

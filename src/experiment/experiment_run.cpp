@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "experiment/run_log.h"
 #include "experiment/run_place.h"
+#include "experiment/watched_files.h"
 #include "experiment/worker_client.h"
 
 namespace fakequant {
@@ -47,27 +48,16 @@ class DiskWait {
   Clock::time_point next_;
 };
 
-const char* outcome_word(RunEnd end) {
-  switch (end) {
-    case RunEnd::done:
-      return "done";
-    case RunEnd::stopped:
-      return "stopped";
-    case RunEnd::interrupted:
-      return "interrupted";
-  }
-  FQ_CHECK(false);
-  return "";
-}
-
 std::string signal_text(int number) {
   const char* name = sigabbrev_np(number);
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
 }
 
-WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, Clock::time_point start) {
+WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, const WatchedFiles& files,
+                             Clock::time_point start) {
   const ConfigLimits& limits = plan.config.limits;
   WorkerOptions options;
+  options.check_files = [&files] { files.check(); };
   options.command = request.worker_command;
   options.begin = request.begin;
   if (limits.seconds_per_measurement) options.most_per_measurement = Seconds(*limits.seconds_per_measurement);
@@ -76,13 +66,22 @@ WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& reque
   return options;
 }
 
+WatchedFiles files_of(const ExperimentPlan& plan) {
+  std::vector<std::string> paths;
+  for (const PlannedModel& model : plan.models) {
+    for (const std::string& path : model.model.paths()) paths.push_back(path);
+  }
+  for (const PlannedText& text : plan.texts) paths.push_back(text.path);
+  return WatchedFiles(paths);
+}
+
 // One run: what its parts share.
 class Run {
  public:
   Run(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer, const Say& say)
       : plan_(plan), request_(request), observer_(observer), say_(say), disk_wait_(stop_, say_) {}
 
-  RunReport carry_out() {
+  RunOutcome carry_out() {
     open_run_folder(request_.folder);
     auto on_disk_full = [this](const std::string& problem) { return disk_wait_(problem); };
     std::string path = (std::filesystem::path(request_.folder) / kJournalFile).string();
@@ -90,60 +89,68 @@ class Run {
     RunLog log(request_.folder, on_disk_full);
     keep_experiment_file(request_.folder, plan_.config.source);
     log.start({request_.command, request_.program, request_.llama_cpp, request_.threads});
-    RunReport report;
-    report.repaired = journal.was_repaired();
+    RunOutcome outcome;
+    outcome.repaired = journal.was_repaired();
     try {
-      report.result = measure(journal);
+      measure(journal, outcome.result);
     } catch (const Error& problem) {
-      fail(log, problem.what());
-      throw;
+      if (stop_.count() == 0) {
+        outcome.result.text = problem.what();
+        end(log, "failed", outcome.result, 1);
+        throw;
+      }
+      // A full disk, mostly, that somebody gave up to wait for.
+      outcome.result.end = RunEnd::interrupted;
+      outcome.result.text = problem.what();
     }
-    report.exit_code = exit_code_of(report.result, stop_.last());
-    end(log, outcome_word(report.result.end), report.result, report.exit_code);
-    return report;
+    outcome.exit_code = exit_code_of(outcome.result, stop_.last());
+    end(log, word_of(outcome.result.end), outcome.result, outcome.exit_code);
+    return outcome;
   }
 
  private:
-  RunResult measure(Journal& journal) {
+  // `result` is what was made also where it throws.
+  void measure(Journal& journal, RunResult& result) {
     RunJournal run_journal(journal, experiment_record(plan_));
-    WorkerOptions options = worker_options(plan_, request_, start_);
+    WorkerOptions options = worker_options(plan_, request_, files_, start_);
     std::optional<Clock::time_point> end_of_run = options.end_of_run;
     WorkerClient worker(std::move(options), stop_, [this] { announce_stop(); });
     auto stop_wanted = [this, end_of_run]() -> std::optional<RunStop> {
       if (stop_.count() > 0) return RunStop{RunEnd::interrupted, signal_text(stop_.last())};
-      if (end_of_run && Clock::now() >= *end_of_run)
-        return RunStop{RunEnd::stopped, fmt::format("the {:g} s that a run may take are over", *plan_.config.limits.seconds)};
-      return std::nullopt;
+      if (!end_of_run || Clock::now() < *end_of_run) return std::nullopt;
+      double seconds = *plan_.config.limits.seconds;
+      return RunStop{RunEnd::stopped, fmt::format("the {:g} s that a run may take are over", seconds)};
     };
-    return Runner(plan_, run_journal, worker, observer_, {request_.retry, stop_wanted}).run();
-  }
-
-  void announce_stop() {
-    say_(stop_.count() > 0 ? "stopping: the measurement under way has 5 s to end; Ctrl-C again stops at once"
-                           : "stopping: the time of the run is over; the measurement under way has 5 s to end");
-  }
-
-  void fail(RunLog& log, const std::string& problem) {
-    RunResult nothing;
-    nothing.text = problem;
-    bool interrupted = stop_.count() > 0;
+    Runner runner(plan_, run_journal, worker, observer_, {request_.retry, stop_wanted});
     try {
-      end(log, interrupted ? "interrupted" : "failed", nothing, interrupted ? 128 + stop_.last() : 1);
-    } catch (const Error& second) {
-      // The disk is full, mostly: what is thrown on says so.
-      say_(second.what());
+      result = runner.run();
+    } catch (const Error&) {
+      result = runner.so_far();
+      throw;
     }
   }
 
+  void announce_stop() {
+    say_(stop_.count() > 0
+             ? "stopping: the measurement under way has 5 s to end; Ctrl-C again stops at once"
+             : "stopping: the time of the run is over; the measurement under way has 5 s to end");
+  }
+
   void end(RunLog& log, const char* outcome, const RunResult& result, int exit_code) {
-    log.end({outcome, result.measured, result.kept, result.failed, Seconds(Clock::now() - start_).count(), exit_code,
-             result.text});
+    double seconds = Seconds(Clock::now() - start_).count();
+    try {
+      log.end({outcome, result.measured, result.kept, result.failed, seconds, exit_code, result.text});
+    } catch (const Error& problem) {
+      // What was measured is in the journal: that its log has no end is no reason to fail.
+      say_(problem.what());
+    }
   }
 
   const ExperimentPlan& plan_;
   const RunRequest& request_;
   RunObserver& observer_;
   const Say& say_;
+  WatchedFiles files_ = files_of(plan_);
   Clock::time_point start_ = Clock::now();
   StopSignals stop_;
   DiskWait disk_wait_;
@@ -157,7 +164,8 @@ int exit_code_of(const RunResult& result, int signal_number) {
   return result.failed > 0 ? 1 : 0;
 }
 
-RunReport carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer, const Say& say) {
+RunOutcome carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
+                    const Say& say) {
   return Run(plan, request, observer, say).carry_out();
 }
 

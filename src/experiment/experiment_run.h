@@ -22,7 +22,7 @@ struct RunRequest {
   bool retry = false;
 };
 
-struct RunReport {
+struct RunOutcome {
   RunResult result;
   int exit_code = 0;
   bool repaired = false;  // the journal's last line had been cut short
@@ -38,7 +38,7 @@ int exit_code_of(const RunResult& result, int signal_number);
 //   say      is given sentences for the user
 //   throws   Error when the folder is not a run's, another process works in it, or nothing can be measured at all; the log has its end
 //            then, where it has the beginning
-RunReport carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
+RunOutcome carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
                     const std::function<void(const std::string&)>& say);
 
 }  // namespace fakequant

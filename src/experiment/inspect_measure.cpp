@@ -9,7 +9,8 @@ Json measure_inspect(MeasureContext& context) {
   std::vector<TensorReport> reports;
   uint64_t done = 0;
   for (size_t i = 0; i < model.tensors().size(); ++i) {
-    std::vector<TensorReport> one = inspect(model, std::span(&i, 1), {.grids = false, .progress = Progress::Mode::silent});
+    std::vector<TensorReport> one =
+        inspect(model, std::span(&i, 1), {.grids = false, .progress = Progress::Mode::silent});
     reports.push_back(std::move(one.front()));
     done += model.tensors()[i].info->data_bytes;
     context.progress({static_cast<double>(done) / static_cast<double>(model.total_bytes()), "", false});

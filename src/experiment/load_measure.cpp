@@ -25,7 +25,8 @@ LoadedModel load(const MeasureContext& context) {
   options.gpu_layers = context.plan.config.settings.gpu_layers;
   if (variant.file) {
     options.mapped = true;
-    return LoadedModel::load(context.plan.models[*variant.file].model.paths(), options, LoadedModel::Weights::loaded);
+    return LoadedModel::load(context.plan.models[*variant.file].model.paths(), options,
+                             LoadedModel::Weights::loaded);
   }
   const Model& model = context.plan.models[variant.model].model;
   RecipeInputs inputs{model, context.plan.importance, context.plan.config.settings.seed};
@@ -34,13 +35,19 @@ LoadedModel load(const MeasureContext& context) {
   return LoadedModel::load(*file, options, LoadedModel::Weights::loaded);
 }
 
-DecodeOptions decode_options(const MeasureContext& context) {
+// Threads that share an operation wait for each other, spinning: that pays where it is long.
+int threads_for(const LoadedModel& model, int threads) {
+  constexpr uint64_t kLongOperations = uint64_t{256} << 20;  // bytes of weights
+  return model.weight_bytes() < kLongOperations ? 1 : std::max(1, threads);
+}
+
+DecodeOptions decode_options(const MeasureContext& context, const LoadedModel& model) {
   const ConfigSettings& settings = context.plan.config.settings;
   const ConfigVariant* config = context.variant().config;
   DecodeOptions decode;
   decode.context = 256;
   decode.batch = 256;
-  decode.threads = std::max(1, context.threads);
+  decode.threads = threads_for(model, context.threads);
   decode.flash_attention = settings.flash_attention;
   decode.cache_k = config != nullptr && config->cache_k ? *config->cache_k : settings.cache_k;
   decode.cache_v = config != nullptr && config->cache_v ? *config->cache_v : settings.cache_v;
@@ -55,7 +62,7 @@ Json measure_load(MeasureContext& context) {
   model.require_text_model();
   double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   context.progress({0.8, "", false});
-  TextGenerator generator(model, decode_options(context));
+  TextGenerator generator(model, decode_options(context, model));
   Sampling greedy;
   greedy.temperature = 0;
   Json result = {{"tokens_generated", 0}, {"text", ""}, {"nonfinite", 0}, {"seconds", seconds}};

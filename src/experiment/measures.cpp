@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "experiment/file_measures.h"
+#include "experiment/model_measures.h"
 
 namespace fakequant {
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr MeasureRow kRows[] = {
     {"inspect", measure_inspect},       {"difference", measure_difference}, {"load", measure_load},
+    {"perplexity", measure_perplexity}, {"divergence", measure_divergence}, {"generation", measure_texts},
+    {"speed", measure_speed},
 };
 
 }  // namespace

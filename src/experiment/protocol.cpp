@@ -19,6 +19,7 @@ Json json_of(const WorkerBegin& begin) {
             {"models", overrides.models},
             {"texts", overrides.texts},
             {"chunks", overrides.chunks ? Json(*overrides.chunks) : Json()},
+            {"hashes", begin.hashes},
             {"threads", begin.threads}}}};
 }
 
@@ -53,6 +54,7 @@ WorkerBegin begin_of(const Json& fields) {
   begin.overrides.models = fields.at("models").get<std::vector<std::string>>();
   begin.overrides.texts = fields.at("texts").get<std::vector<std::string>>();
   if (!fields.at("chunks").is_null()) begin.overrides.chunks = fields.at("chunks").get<size_t>();
+  begin.hashes = fields.at("hashes").get<FileHashes>();
   begin.threads = fields.at("threads").get<int>();
   return begin;
 }

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "experiment/config.h"
+#include "experiment/experiment_plan.h"
 
 namespace fakequant {
 
@@ -26,6 +26,7 @@ struct WorkerBegin {
   std::string source;  // of the experiment file
   std::string path;
   ConfigOverrides overrides;
+  FileHashes hashes;  // of its files, which need not be read again
   int threads = 0;
 };
 

@@ -23,9 +23,15 @@ Json named(const MeasurementId& id) {
   return fields;
 }
 
-Json warning_of(const MeasurementId& id, const std::string& text) {
-  Json fields = {{"kind", "warning"}, {"text", text}, {"model", id.model}};
-  if (!id.variant.empty()) fields["variant"] = id.variant;
+Json warning_of(const std::string& text, const std::string& model, const std::string& variant) {
+  Json fields = {{"kind", "warning"}, {"text", valid_utf8(text)}};
+  if (!model.empty()) fields["model"] = model;
+  if (!variant.empty()) fields["variant"] = variant;
+  return fields;
+}
+
+Json warning_of(const std::string& text, const MeasurementId& id) {
+  Json fields = warning_of(text, id.model, id.variant);
   fields["key"] = id.key;
   return fields;
 }
@@ -68,7 +74,7 @@ void RunJournal::append(Json fields) {
 }
 
 void RunJournal::add(const Measurement& measurement, const MeasurementOutcome& outcome, double seconds) {
-  for (const std::string& text : outcome.warnings) warn(measurement, text);
+  for (const std::string& text : outcome.warnings) warn(warning_of(text, measurement.id));
   Json fields = named(measurement.id);
   if (outcome.state == MeasurementOutcome::State::measured) {
     fields["result"] = outcome.result;
@@ -84,11 +90,14 @@ void RunJournal::add(const Measurement& measurement, const MeasurementOutcome& o
 void RunJournal::keep(const Measurement& measurement) {
   auto found = warnings_.find(measurement.id.key);
   if (found == warnings_.end()) return;
-  for (const std::string& text : found->second) warn(measurement, text);
+  for (const std::string& text : found->second) warn(warning_of(text, measurement.id));
 }
 
-void RunJournal::warn(const Measurement& measurement, const std::string& text) {
-  Json fields = warning_of(measurement.id, valid_utf8(text));
+void RunJournal::remark(const PlanWarning& warning) {
+  warn(warning_of(warning.text, warning.model, warning.variant));
+}
+
+void RunJournal::warn(Json fields) {
   const std::vector<Record>& records = journal_.records();
   for (size_t i = begin_; i < records.size(); ++i) {
     if (records[i].fields == fields) return;

@@ -26,11 +26,14 @@ class RunJournal {
   // Says of a measurement that is there already what was warned of when it was made, where this experiment has not.
   void keep(const Measurement& measurement);
 
+  // Appends what is worth knowing of the plan, where this experiment has not said it.
+  void remark(const PlanWarning& warning);
+
   // Appends a criterion or a decision unless it is what the experiment's last one of the same kind, stage and name says.
   void state(Json fields);
 
  private:
-  void warn(const Measurement& measurement, const std::string& text);
+  void warn(Json fields);
   void append(Json fields);
 
   Journal& journal_;

@@ -22,6 +22,11 @@ bool needs_baseline(const std::string& kind) {
 
 }  // namespace
 
+const char* word_of(RunEnd end) {
+  if (end == RunEnd::done) return "done";
+  return end == RunEnd::stopped ? "stopped" : "interrupted";
+}
+
 Runner::Runner(const ExperimentPlan& plan, RunJournal& journal, Measurer& measurer, RunObserver& observer,
                RunOptions options)
     : plan_(plan),
@@ -55,6 +60,7 @@ std::vector<Runner::StageWork> Runner::work_by_stage() const {
 }
 
 RunResult Runner::run() {
+  for (const PlanWarning& warning : plan_.warnings) journal_.remark(warning);
   std::vector<StageWork> work = work_by_stage();
   for (const StageWork& stage : work) {
     for (size_t index : stage.measurements) {

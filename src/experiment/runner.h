@@ -40,6 +40,9 @@ enum class RunEnd {
   interrupted,  // somebody wanted to stop
 };
 
+// "done", "stopped" or "interrupted": as the log has it.
+const char* word_of(RunEnd end);
+
 struct RunStop {
   RunEnd end;
   std::string text;  // why
@@ -69,6 +72,8 @@ class Runner {
   // Makes what is missing. Throws Error where no measurement can be made at all, or the journal cannot be written; what was
   // measured before is in it then.
   RunResult run();
+  // What was made until now: where run() threw.
+  const RunResult& so_far() const { return result_; }
 
  private:
   // A stage with what belongs to it, into ExperimentPlan::measurements.

@@ -29,7 +29,8 @@ class Worker {
   // Makes one measurement and answers.
   void answer(const WorkerMeasure& request) {
     if (request.index >= plan_.measurements.size() || plan_.measurements[request.index].id.key != request.key)
-      throw Error("the experiment: found another plan than the run's; a file has changed since the run began");
+      throw Error(
+          "the experiment: found another plan than the run's; a file has changed since the run began");
     last_ = {};
     try {
       MeasureContext context{plan_,
@@ -51,7 +52,8 @@ class Worker {
  private:
   static ExperimentPlan plan(WorkerBegin begin, const DemoFiles& demo) {
     begin.overrides.demo = demo;
-    return plan_experiment(parse_experiment(begin.source, begin.path, begin.overrides), Progress::Mode::silent);
+    return plan_experiment(parse_experiment(begin.source, begin.path, begin.overrides),
+                           Progress::Mode::silent, begin.hashes);
   }
 
   void send(const WorkerAnswer& answer) { channel_.send(to_line(answer)); }
@@ -104,7 +106,8 @@ void serve_worker(const WorkerChannel& channel, const DemoFiles& demo) {
   channel.send(to_line(WorkerReady{}));
   while (std::optional<WorkerRequest> request = next_request(channel)) {
     const auto* measure = std::get_if<WorkerMeasure>(&*request);
-    if (measure == nullptr) throw Error("a worker's request: found a second experiment, wanted a measurement");
+    if (measure == nullptr)
+      throw Error("a worker's request: found a second experiment, wanted a measurement");
     worker->answer(*measure);
   }
 }

@@ -11,7 +11,7 @@ namespace fakequant {
 
 // How the worker is spoken to.
 struct WorkerChannel {
-  std::function<bool(std::string& line)> receive;       // the next request; false when there will be none
+  std::function<bool(std::string& line)> receive;  // the next request; false when there will be none
   std::function<void(const std::string& line)> send;
 };
 

@@ -96,6 +96,7 @@ bool WorkerClient::begin(Deadline& deadline) {
   if (const auto* failure = std::get_if<WorkerFailure>(&*answer)) throw Error("{}", failure->text);
   if (!std::holds_alternative<WorkerReady>(*answer))
     throw Error("the process that measures: found another answer to its first request, wanted `ready`");
+  options_.check_files();
   return true;
 }
 
@@ -146,16 +147,16 @@ MeasurementOutcome WorkerClient::measure(size_t index, const Measurement& measur
   baseline_at_work_ = false;
   try {
     child_->send(to_line(WorkerRequest(WorkerMeasure{index, measurement.id.key})));
-    if (follow(progress, deadline, outcome)) return outcome;
-    return overdue(deadline);
+    if (!follow(progress, deadline, outcome)) return overdue(deadline);
   } catch (const Error& problem) {
     // It died, or said something that is no answer: then nothing that it says can be relied on.
     child_.reset();
     outcome.state = MeasurementOutcome::State::failed;
     outcome.failure = problem.what();
     outcome.baseline_failed = baseline_at_work_;
-    return outcome;
   }
+  options_.check_files();
+  return outcome;
 }
 
 }  // namespace fakequant

@@ -3,6 +3,7 @@
 // under way has failed, and another one goes on. Knows no measures.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,8 +22,9 @@ struct WorkerOptions {
   WorkerBegin begin;
   std::optional<Seconds> most_per_measurement;  // beyond it a measurement has failed
   std::optional<ChildProcess::Clock::time_point>
-      end_of_run;    // from then on it is as if somebody wanted to stop
-  Seconds grace{5};  // that a measurement may go on for when somebody wants to stop
+      end_of_run;                             // from then on it is as if somebody wanted to stop
+  std::function<void()> check_files = [] {};  // throws Error where a file is not what the plan was made of
+  Seconds grace{5};                           // that a measurement may go on for when somebody wants to stop
 };
 
 class WorkerClient : public Measurer {

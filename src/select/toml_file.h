@@ -42,7 +42,8 @@ bool flag_of(const toml::node& node);
 int64_t whole_of(const toml::node& node, int64_t least, int64_t most);
 double number_of(const toml::node& node, double least, double most);
 
-// Hands each table below [[key]] and its number, counted from 1, to `read`; reports what is no list of tables, and an empty list.
+// Hands each table below [[key]] and its number, counted from 1, to `read`; reports what is no list of tables, and an empty list. Of
+// tables within tables `key` may be the path: "stage.variant".
 void for_each_table(const toml::node& node, std::string_view key, TomlProblems& problems,
                     const std::function<void(const toml::table& table, size_t number)>& read);
 
