@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/text.h"
 #include "cli/json.h"
@@ -11,19 +10,11 @@
 #include "cli/text_block.h"
 #include "experiment/forecast.h"
 #include "experiment/model_timing.h"
+#include "experiment/time_left.h"
 
 namespace fakequant::cli {
 
 namespace {
-
-std::string duration_text(double seconds) {
-  auto rounded = static_cast<uint64_t>(std::llround(seconds));
-  if (rounded < 1) return "< 1 s";
-  if (rounded < 90) return fmt::format("{} s", rounded);
-  uint64_t minutes = (rounded + 30) / 60;
-  if (minutes < 90) return fmt::format("{} min", minutes);
-  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
-}
 
 std::string bits_text(const std::optional<BitsPerWeight>& bits) {
   return bits ? fmt::format("{:.5g}", bits->value()) : "-";

@@ -37,6 +37,7 @@ class Planner {
     add_measurements();
     for (Measurement& measurement : plan_.measurements)
       measurement.id.key = measurement_key(plan_, measurement);
+    find_twins();
     return std::move(plan_);
   }
 
@@ -220,6 +221,24 @@ class Planner {
       }
       if (!measures.prompts.empty()) add("generation", variant.model, i);
       if (measures.speed && !is_control) add("speed", variant.model, i);
+    }
+  }
+
+  // Variants that are the same in all that counts, though they have other names: "0-5" and "all" of a model of six layers.
+  void find_twins() {
+    std::map<size_t, std::string> keys_of;  // of all its measurements
+    for (const Measurement& measurement : plan_.measurements) {
+      if (measurement.variant) keys_of[*measurement.variant] += measurement.id.key;
+    }
+    std::map<std::string, size_t> first;
+    for (const auto& [variant, keys] : keys_of) {
+      auto [known, is_new] = first.emplace(keys, variant);
+      if (is_new) continue;
+      const ExperimentVariant& twin = plan_.variants[variant];
+      plan_.warnings.push_back(
+          {fmt::format("'{}' is the same as '{}' on this model: measured once", printable(twin.name),
+                       printable(plan_.variants[known->second].name)),
+           plan_.models[twin.model].id, twin.id});
     }
   }
 

@@ -165,6 +165,14 @@ TEST(PlanExperiment, WhatIsTheSameHasTheSameKeys) {
   EXPECT_EQ(keys[0], keys[1]);
   EXPECT_EQ(keys[0], keys[2]);
   EXPECT_NE(keys[0], keys[4]);
+  std::vector<std::string> warnings;
+  for (const PlanWarning& warning : plan.warnings) warnings.push_back(warning.variant + " " + warning.text);
+  EXPECT_EQ(warnings,
+            (std::vector<std::string>{
+                "v2 'layers 0-5, bf16:rne' is the same as 'layers 0-5, bf16' on this model: measured once",
+                "v3 'all layers, bf16' is the same as 'layers 0-5, bf16' on this model: measured once",
+                "v4 'all layers, bf16:rne' is the same as 'layers 0-5, bf16' on this model: measured once",
+                "v6 'layers 0-4, bf16:rne' is the same as 'layers 0-4, bf16' on this model: measured once"}));
 }
 
 TEST(PlanExperiment, ASeedCountsWhereRoundingDraws) {

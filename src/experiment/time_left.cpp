@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace fakequant {
@@ -13,15 +14,15 @@ std::string work_of(const Measurement& measurement) {
   return id.kind + " " + id.model + " " + id.text;
 }
 
+}  // namespace
+
 std::string duration_text(double seconds) {
-  auto rounded = static_cast<uint64_t>(std::llround(seconds));
+  auto rounded = static_cast<uint64_t>(std::max(std::llround(seconds), 1LL));
   if (rounded < 90) return fmt::format("{} s", rounded);
   uint64_t minutes = (rounded + 30) / 60;
   if (minutes < 90) return fmt::format("{} min", minutes);
   return fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
-
-}  // namespace
 
 void TimeLeft::learn(const Measurement& measurement, double seconds) {
   for (Mean* mean : {&of_work_[work_of(measurement)], &of_kind_[measurement.id.kind]}) {

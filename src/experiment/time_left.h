@@ -33,6 +33,9 @@ class TimeLeft {
   std::map<std::string, Mean> of_kind_;
 };
 
+// "40 s", "3 min", "2 h 5 min"; at least "1 s".
+std::string duration_text(double seconds);
+
 // "about 3 min left", "over 2 h left"; "" where nothing is known.
 std::string left_text(const TimeLeft::Estimate& estimate);
 
