@@ -27,6 +27,7 @@ const std::string kJournal = kHeader + R"({"kind":"experiment","title":"old","me
 {"kind":"criterion","stage":"s","name":"c","outcome":"pass"}
 {"kind":"warning","text":"hm","variant":"v1"}
 {"kind":"warning","text":"hm"}
+{"kind":"decision","stage":"s","action":"skip","reasons":[]}
 )";
 
 class RunFolderTest : public ::testing::Test {
@@ -94,7 +95,7 @@ TEST_F(RunFolderTest, FindsMeasurementsOfAVariantAndOfAModel) {
 TEST_F(RunFolderTest, TheLastCriterionOfANameStandsWhereTheFirstStood) {
   RunFolder folder(folder_.path());
   EXPECT_EQ(outline(folder.others("criterion"), "outcome"), "14 pass; 10 pass; ");
-  EXPECT_EQ(outline(folder.others("decision"), "action"), "11 run; 12 stop; ");
+  EXPECT_EQ(outline(folder.others("decision"), "action"), "17 skip; 12 stop; ");
   EXPECT_EQ(outline(folder.others("warning"), "text"), "16 hm; 15 hm; ");
 }
 
