@@ -9,6 +9,7 @@
 #include "cli/measures.h"
 #include "cli/table.h"
 #include "engine/codec.h"
+#include "tensors/result_json.h"
 
 namespace fakequant::cli {
 

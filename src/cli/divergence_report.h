@@ -1,12 +1,11 @@
 #pragma once
-// What evaluate tells of models against a baseline, as text and as JSON.
+// What evaluate tells of models against a baseline, as text.
 
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "cli/json.h"
 #include "evaluate/divergence.h"
 
 namespace fakequant::cli {
@@ -24,11 +23,5 @@ void print_divergences(std::span<const DivergenceRow> rows);
 
 // Prints everything of one row, in the order and with the names of llama-perplexity --kl-divergence, then what it does not tell.
 void print_divergence(const DivergenceRow& row);
-
-// `divergence` of a text: every number under stable keys; what does not exist is null.
-Json divergence_json(const DivergenceEstimate& estimate);
-
-// [{nats_per_token, nats_per_token_baseline, ln_ppl_ratio, kld_mean, p_diff_mean, same_top}, ...], one for each chunk.
-Json chunk_divergences_json(std::span<const ChunkDivergence> chunks);
 
 }  // namespace fakequant::cli

@@ -6,9 +6,11 @@
 
 #include "base/text.h"
 #include "cli/divergence_report.h"
-#include "cli/quantize_report.h"
+#include "cli/json.h"
 #include "cli/table.h"
 #include "engine/codec.h"
+#include "evaluate/recipe_json.h"
+#include "tensors/result_json.h"
 
 namespace fakequant::cli {
 
@@ -39,7 +41,7 @@ void print_running(const std::vector<EvaluatedVariant>& models) {
 
 // Then its numbers say nothing of the rounding.
 bool all_unused(const EvaluatedVariant& variant) {
-  return variant.patch && variant.patch->unused.size() == variant.recipe->plan().tensors.size();
+  return variant.patch && variant.patch->all_unused(variant.recipe->plan());
 }
 
 std::string shown_name(const EvaluatedVariant& variant) {
@@ -52,28 +54,13 @@ std::optional<double> bits_of(const EvaluatedVariant& variant) {
   return variant.recipe->plan().achieved_bits.value();
 }
 
-// Over all tensors of a patch.
-struct PatchTotal {
-  Difference difference;
-  uint64_t store_changed_count = 0;
-};
-
-PatchTotal total_of(const PatchReport& patch) {
-  PatchTotal total;
-  for (const TensorResult& tensor : patch.tensors) {
-    total.difference.merge(tensor.difference);
-    total.store_changed_count += tensor.store_changed_count;
-  }
-  return total;
-}
-
 // What carrying out a recipe did to the weights, in a line.
 std::string patch_line(const EvaluatedVariant& variant) {
   const Plan& plan = variant.recipe->plan();
   std::string text =
       fmt::format("{}: {} rounded", printable(variant.name), counted(plan.tensors.size(), "tensor"));
   if (variant.patch && !variant.patch->tensors.empty()) {
-    PatchTotal total = total_of(*variant.patch);
+    PatchTotal total = variant.patch->total();
     const Difference& found = total.difference;
     text += found.changed_count == 0
                 ? ", no value changes: they are exact in this format"
@@ -124,59 +111,18 @@ void print_notes(const std::vector<EvaluatedVariant>& variants, const Evaluation
 
 // --- JSON
 
-Json estimate_json(const PerplexityEstimate& estimate) {
-  return {{"perplexity", json_number(estimate.perplexity)},
-          {"perplexity_error", json_number(estimate.error_tokens)},
-          {"perplexity_error_chunks", json_number(estimate.error_chunks)},
-          {"nats_per_token", json_number(estimate.nats_per_token)}};
-}
-
-Json measured_json(const MeasuredPerplexity& measured) {
-  Json result = estimate_json(measured.estimate);
-  result["running"] = measured.running;
-  return result;
-}
-
-Json text_json(const EvaluatedText& text, JsonDetail detail) {
-  Json result{{"file", text.file},          {"tokens", text.token_count},
-              {"chunks", text.chunk_count}, {"scored_tokens", text.scored_token_count},
-              {"seconds", text.seconds},    {"model", measured_json(text.model)}};
-  if (text.baseline) result["baseline"] = measured_json(*text.baseline);
-  if (text.divergence) result["divergence"] = divergence_json(*text.divergence);
-  if (detail.per_chunk && text.divergence) result["per_chunk"] = chunk_divergences_json(text.chunks);
-  return result;
-}
-
-Json recipe_json(const EvaluatedVariant& variant) {
-  const Plan& plan = variant.recipe->plan();
-  Json result{{"planned_tensors", plan.tensors.size()},
-              {"skipped_tensors", plan.skipped.size()},
-              {"bits", bits_json(plan.achieved_bits)},
-              {"model_bits", bits_json(plan.model_bits)}};
-  if (!variant.patch) return result;
-  result["unused_tensors"] = variant.patch->unused;
-  result["all_unused"] = all_unused(variant);
-  if (variant.patch->tensors.empty()) return result;
-  PatchTotal total = total_of(*variant.patch);
-  result["changed_bytes"] = variant.patch->changed_bytes;
-  result["store_changed_values"] = total.store_changed_count;
-  result["difference"] = difference_json(total.difference);
-  result["restored"] = true;  // Session::check_restored, or there would be no result
-  return result;
-}
-
-Json variant_json(const EvaluatedVariant& variant, JsonDetail detail) {
+Json variant_json(const EvaluatedVariant& variant, bool per_chunk) {
   Json texts = Json::array();
-  for (const EvaluatedText& text : variant.texts) texts.push_back(text_json(text, detail));
+  for (const EvaluatedText& text : variant.texts) texts.push_back(evaluated_text_json(text, per_chunk));
   Json result{{"name", variant.name},
               {"model_file", variant.model_file},
               {"training_context", variant.training_context}};
   if (!variant.texts.empty()) {
     result["texts"] = texts;
-    result["macro_average"] = estimate_json(average_of(variant));
+    result["macro_average"] = perplexity_json(average_of(variant));
   }
   add_measurements(result, variant.made);
-  if (variant.recipe != nullptr) result["recipe"] = recipe_json(variant);
+  if (variant.recipe != nullptr) result["recipe"] = recipe_json(*variant.recipe, variant.patch);
   if (!variant.baseline_name.empty()) result["baseline_name"] = variant.baseline_name;
   if (variant.failure) result["failure"] = *variant.failure;
   return result;
@@ -255,7 +201,7 @@ void print_comparison(const std::vector<EvaluatedVariant>& variants, const Evalu
 }
 
 Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::vector<TextMeasurements>& made,
-                     const EvaluationSettings& settings, JsonDetail detail) {
+                     const EvaluationSettings& settings, bool per_chunk) {
   const DecodeOptions& decode = settings.decode;
   Json result{{"schema_version", kSchemaVersion},
               {"llama_cpp", llama_version()},
@@ -272,7 +218,7 @@ Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::v
     if (!settings.clipping.empty()) result["baseline_clipping"] = settings.clipping;
   }
   std::vector<Json> shown(variants.size());
-  for (size_t i = 0; i < variants.size(); ++i) shown[i] = variant_json(variants[i], detail);
+  for (size_t i = 0; i < variants.size(); ++i) shown[i] = variant_json(variants[i], per_chunk);
   Json own = Json::array();
   for (size_t i = 0; i < variants.size(); ++i) {
     if (variants[i].real) shown[i]["real"] = shown[*variants[i].real];

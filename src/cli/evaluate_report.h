@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "cli/evaluate_texts.h"
-#include "cli/json.h"
-#include "evaluate/divergence.h"
+#include "evaluate/evaluated_text.h"
 #include "evaluate/planned_recipe.h"
 
 namespace fakequant::cli {
@@ -22,24 +21,6 @@ struct EvaluationSettings {
   std::string selection = {};  // which tensors recipes of the command line round; "" for recipes from files
   std::string clipping = {};   // what a baseline from a file leaves out; "" for one that is a model
   std::optional<uint64_t> seed = {};  // of stochastic rounding; nothing when no format draws
-};
-
-struct MeasuredPerplexity {
-  PerplexityEstimate estimate;
-  std::vector<double> running;  // after each chunk
-};
-
-struct EvaluatedText {
-  std::string file;
-  size_t token_count;  // of the whole text
-  size_t chunk_count;  // evaluated
-  size_t scored_token_count;
-  double seconds;  // of the model's own
-  MeasuredPerplexity model;
-  // Where it was compared:
-  std::optional<MeasuredPerplexity> baseline = {};
-  std::optional<DivergenceEstimate> divergence = {};
-  std::vector<ChunkDivergence> chunks = {};
 };
 
 // A row of the result: a model, or a recipe carried out on one.
@@ -70,13 +51,10 @@ void print_evaluation(const std::vector<EvaluatedVariant>& models, const Evaluat
 void print_comparison(const std::vector<EvaluatedVariant>& variants, const EvaluationSettings& settings,
                       bool details);
 
-struct JsonDetail {
-  bool per_chunk;  // each chunk's measures
-};
-
 // Settings and `texts` of one variant; of several `variants`, a list with `texts` of each. What stands beside a variant is in it
-// under "widening" and "real"; the control is under "control". `made` are lists of a comparison's texts and speed.
+// under "widening" and "real"; the control is under "control". `made` are lists of a comparison's texts and speed; with
+// `per_chunk` texts have each chunk's measures.
 Json evaluation_json(const std::vector<EvaluatedVariant>& variants, const std::vector<TextMeasurements>& made,
-                     const EvaluationSettings& settings, JsonDetail detail);
+                     const EvaluationSettings& settings, bool per_chunk);
 
 }  // namespace fakequant::cli

@@ -8,6 +8,8 @@
 #include "base/parallel.h"
 #include "cli/generation_report.h"
 #include "cli/throughput_report.h"
+#include "evaluate/generation_json.h"
+#include "evaluate/throughput_json.h"
 
 namespace fakequant::cli {
 

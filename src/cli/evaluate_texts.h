@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/command.h"
-#include "cli/json.h"
 #include "evaluate/generation.h"
 #include "evaluate/throughput.h"
 

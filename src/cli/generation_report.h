@@ -1,15 +1,11 @@
 #pragma once
-// What evaluate --prompts tells of texts, for people and as JSON.
+// What evaluate --prompts tells of texts, for people.
 
-#include "cli/json.h"
 #include "evaluate/generation.h"
 
 namespace fakequant::cli {
 
 // Every text, each variant's with `>>` where it parts from the baseline's, then a line for each run and a total.
 void print_generation(const GenerationResult& result);
-
-// {runs: [{prompt, ..., model or baseline: {text, ...}, variants: [...]}], totals: [...]}
-Json generation_json(const GenerationResult& result);
 
 }  // namespace fakequant::cli

@@ -14,6 +14,7 @@
 #include "cli/selection.h"
 #include "cli/table.h"
 #include "engine/codec.h"
+#include "tensors/inspect_json.h"
 
 namespace fakequant::cli {
 
@@ -28,34 +29,6 @@ struct Options {
 
 std::string shape_text(const TensorInfo& info) {
   return info.shape.empty() ? "scalar" : fmt::format("{}", fmt::join(info.shape, " x "));
-}
-
-struct TypeSum {
-  uint64_t tensors = 0;
-  uint64_t bytes = 0;
-};
-
-// Of the whole model, whatever was selected.
-struct ModelSums {
-  std::map<std::string, TypeSum> types;
-  uint64_t weights = 0;
-  uint64_t bytes = 0;
-
-  double bits_per_weight() const {
-    return weights == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
-  }
-};
-
-ModelSums sums_of(const Model& model) {
-  ModelSums sums;
-  for (const Model::Located& tensor : model.tensors()) {
-    TypeSum& type = sums.types[std::string(name_of(tensor.info->type))];
-    ++type.tensors;
-    type.bytes += tensor.info->data_bytes;
-    sums.weights += static_cast<uint64_t>(tensor.info->value_count);
-    sums.bytes += tensor.info->data_bytes;
-  }
-  return sums;
 }
 
 void print_file_facts(const Model& model, const ModelSums& sums) {
@@ -214,69 +187,6 @@ void print_summary(const Model& model, const Options& options, const std::vector
   }
 }
 
-Json json_of(const Model& model, const TensorReport& report) {
-  const TensorInfo& info = *model.tensors()[report.tensor_index].info;
-  Json tensor{{"name", info.name},
-              {"type", name_of(info.type)},
-              {"shape", info.shape},
-              {"count", info.value_count},
-              {"bytes", info.data_bytes},
-              {"offset", info.data_offset},
-              {"effective_precision", report.effective_precision}};
-  const ValueFacts facts = report.facts.value_or(ValueFacts());
-  const ValueStatistics& s = facts.statistics;
-  bool f32 = info.type == TensorType::F32;
-  Json values{{"low16_zero_fraction", f32 ? json_number(s.low16_zero_fraction()) : Json(nullptr)},
-              {"distinct_count", facts.distinct_count ? Json(*facts.distinct_count) : Json(nullptr)},
-              {"min", json_number(s.min())},
-              {"max", json_number(s.max())},
-              {"mean", json_number(s.mean())},
-              {"std", json_number(s.standard_deviation())},
-              {"kurtosis", json_number(s.kurtosis())},
-              {"largest_outlier_std", json_number(s.largest_outlier())},
-              {"zero_count", s.zero_count},
-              {"subnormal_count", s.subnormal_count},
-              {"nan_count", s.nan_count},
-              {"inf_count", s.inf_count},
-              {"beyond_f16_count", s.beyond_f16_count},
-              {"below_f16_normal_fraction", json_number(s.below_f16_normal_fraction())}};
-  // Keys are there for every tensor: of a type whose values cannot be read they are null.
-  for (auto& [key, value] : values.items()) tensor[key] = report.facts ? value : Json(nullptr);
-  Json names = Json::array();
-  Json details = Json::array();
-  for (const GridFinding& grid : report.grids) {
-    names.push_back(grid.format);
-    details.push_back(
-        {{"format", grid.format}, {"scales", grid.scales}, {"bits_per_weight", grid.bits_per_weight}});
-  }
-  tensor["grids"] = std::move(names);
-  tensor["grid_details"] = std::move(details);
-  tensor["narrow_type"] = report.narrow_type ? Json(name_of(*report.narrow_type)) : Json(nullptr);
-  tensor["narrow_saves_bytes"] = report.narrow_saves_bytes;
-  return tensor;
-}
-
-Json json_of(const Model& model, const ModelSums& sums, const std::vector<TensorReport>& reports) {
-  Json types = Json::object();
-  for (const auto& [name, sum] : sums.types) types[name] = {{"tensors", sum.tensors}, {"bytes", sum.bytes}};
-  Json tensors = Json::array();
-  uint64_t saved = 0;
-  for (const TensorReport& report : reports) {
-    tensors.push_back(json_of(model, report));
-    saved += report.narrow_saves_bytes;
-  }
-  return {{"schema_version", kSchemaVersion},
-          {"file", model.path()},
-          {"gguf_version", model.shards()[0].version()},
-          {"architecture", model.architecture()},
-          {"file_bytes", model.total_bytes()},
-          {"weights", sums.weights},
-          {"bits_per_weight", sums.bits_per_weight()},
-          {"narrow_saves_bytes", saved},
-          {"types", types},
-          {"tensors", tensors}};
-}
-
 int run(const Options& options, const CommonOptions& common) {
   Model model = open_model(options.model);
   check_json_target(common, model.paths());
@@ -292,7 +202,7 @@ int run(const Options& options, const CommonOptions& common) {
     print_tensors(model, reports, common.verbose);
     print_summary(model, options, reports);
   }
-  write_json(common, [&] { return json_of(model, sums, reports); });
+  write_json(common, [&] { return versioned(inspection_json(model, reports)); });
   return kDone;
 }
 

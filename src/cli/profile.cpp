@@ -9,11 +9,11 @@
 #include "base/text.h"
 #include "cli/json.h"
 #include "cli/profile_matrix.h"
-#include "cli/quantize_report.h"
 #include "cli/recipe_options.h"
 #include "cli/table.h"
 #include "formats/format_grammar.h"
 #include "tensors/profile.h"
+#include "tensors/result_json.h"
 
 namespace fakequant::cli {
 

@@ -9,6 +9,7 @@
 #include "cli/recipe_options.h"
 #include "cli/table.h"
 #include "tensors/inspect.h"
+#include "tensors/result_json.h"
 
 namespace fakequant::cli {
 
@@ -87,16 +88,6 @@ void print_left(const QuantizeJob& job) {
 
 namespace {
 
-// What the tensors of the outputs take, headers and padding not counted.
-BitsPerWeight output_bits(const QuantizeJob& job) {
-  BitsPerWeight sum{0, 0};
-  for (const FileLayout& layout : job.layout.layouts) {
-    for (const TensorLayout& tensor : layout.tensors)
-      sum += {tensor.data_bytes * 8, static_cast<uint64_t>(tensor.source->value_count)};
-  }
-  return sum;
-}
-
 // "18 F16 and 2 F32": what the skipped tensors are stored as, in order of first appearance.
 std::string types_left(const QuantizeJob& job) {
   std::vector<std::pair<TensorType, size_t>> counts;
@@ -159,7 +150,7 @@ void print_sizes(const QuantizeJob& job, bool planned_only) {
   if (job.seed) fmt::print("Stochastic rounding: seed {}.\n", *job.seed);
   fmt::print("{}: {} -> {}, {:.4f} bits per weight stored{}\n", printable(join(job.layout.outputs, ", ")),
              format_bytes(job.layout.bytes_before), format_bytes(job.layout.bytes_after),
-             output_bits(job).value(), planned_only ? " (dry run: nothing written)" : "");
+             output_bits(job.layout).value(), planned_only ? " (dry run: nothing written)" : "");
 }
 
 namespace {
@@ -278,63 +269,17 @@ void warn_after(const CommonOptions& common, const QuantizeJob& job, const Rewri
   }
 }
 
-Json bits_json(const BitsPerWeight& bits) {
-  return {{"bits", bits.bits}, {"weights", bits.weights}};
-}
-
-Json seed_json(const std::optional<uint64_t>& seed) {
-  return seed ? Json(*seed) : Json(nullptr);
-}
-
 namespace {
-
-Json json_of_plan(const QuantizeJob& job) {
-  const Plan& plan = job.plan;
-  BitsPerWeight file = output_bits(job);
-  return {{"chosen_bits_per_weight", plan.chosen_bits.value()},
-          {"requested_bits_per_weight", plan.requested_bits.value()},
-          {"achieved_bits_per_weight", plan.achieved_bits.value()},
-          {"model_requested_bits_per_weight", plan.model_requested_bits.value()},
-          {"model_bits_per_weight", plan.model_bits.value()},
-          {"file_bits_per_weight", file.value()},
-          {"requested", bits_json(plan.requested_bits)},
-          {"achieved", bits_json(plan.achieved_bits)},
-          {"model_requested", bits_json(plan.model_requested_bits)},
-          {"model", bits_json(plan.model_bits)},
-          {"file", bits_json(file)},
-          {"bytes_before", job.layout.bytes_before},
-          {"bytes_after", job.layout.bytes_after}};
-}
-
-Json json_of(const QuantizeJob& job, const PlannedTensor& planned) {
-  const TensorInfo& info = job.info(planned);
-  return {{"name", info.name},
-          {"format", planned.format.name},
-          {"rule", planned.rule},
-          {"type_before", name_of(info.type)},
-          {"type_after", name_of(job.layout.types[planned.tensor_index])},
-          {"bits_per_weight", planned.bits.value()},
-          {"requested_bits_per_weight", planned.bits.value()},
-          {"achieved_bits_per_weight", planned.bits.value()}};
-}
-
-Json json_of(const QuantizeJob& job, const SkippedTensor& skipped) {
-  const TensorInfo& info = *job.model.tensors()[skipped.tensor_index].info;
-  return {{"name", info.name},
-          {"format", skipped.format},
-          {"rule", skipped.rule},
-          {"reason", skipped.reason},
-          {"type", name_of(info.type)},
-          {"requested_bits_per_weight", skipped.requested_bits.value()},
-          {"achieved_bits_per_weight", skipped.achieved_bits.value()}};
-}
 
 Json json_header(const QuantizeJob& job, bool dry_run) {
   Json result{{"schema_version", kSchemaVersion}, {"file", job.model.path()},
               {"outputs", job.layout.outputs},    {"dry_run", dry_run},
-              {"seed", seed_json(job.seed)},      {"plan", json_of_plan(job)},
+              {"seed", seed_json(job.seed)},      {"plan", plan_totals_json(job.plan, job.layout)},
               {"skipped", Json::array()}};
-  for (const SkippedTensor& skipped : job.plan.skipped) result["skipped"].push_back(json_of(job, skipped));
+  for (const SkippedTensor& skipped : job.plan.skipped) {
+    const TensorInfo& info = *job.model.tensors()[skipped.tensor_index].info;
+    result["skipped"].push_back(skipped_tensor_json(info, skipped));
+  }
   return result;
 }
 
@@ -343,25 +288,21 @@ Json json_header(const QuantizeJob& job, bool dry_run) {
 Json plan_json(const QuantizeJob& job) {
   Json json = json_header(job, true);
   json["tensors"] = Json::array();
-  for (const PlannedTensor& planned : job.plan.tensors) json["tensors"].push_back(json_of(job, planned));
+  for (const PlannedTensor& planned : job.plan.tensors) {
+    TensorType type_after = job.layout.types[planned.tensor_index];
+    json["tensors"].push_back(planned_tensor_json(job.info(planned), planned, type_after));
+  }
   return json;
 }
 
 Json result_json(const QuantizeJob& job, const RewriteResult& result) {
   Json json = json_header(job, false);
   json["tensors"] = Json::array();
-  double store_max_abs = 0;
   for (const TensorResult& tensor : result.tensors) {
-    Json entry = json_of(job, job.plan.tensors[tensor.plan_index]);
-    entry.update(difference_json(tensor.difference));
-    entry["store_max_abs"] = tensor.store_max_abs;
-    entry["store_changed_count"] = tensor.store_changed_count;
-    entry["saturated_infinities"] = tensor.saturated_infinities;
-    store_max_abs = std::max(store_max_abs, tensor.store_max_abs);
-    json["tensors"].push_back(std::move(entry));
+    const PlannedTensor& planned = job.plan.tensors[tensor.plan_index];
+    json["tensors"].push_back(tensor_result_json(job.info(planned), planned, tensor));
   }
-  json["total"] = difference_json(result.total);
-  json["total"]["store_max_abs"] = store_max_abs;
+  json["total"] = total_json(result.total, result.tensors);
   return json;
 }
 

@@ -38,10 +38,6 @@ void print_unchanged(const QuantizeJob& job, const RewriteResult& result);  // a
 void print_left(const QuantizeJob& job);                                    // tensors that do not fit
 void print_sizes(const QuantizeJob& job, bool planned_only);
 
-// An exact ratio as {"bits": ..., "weights": ...}; a seed that nothing drew from is null.
-Json bits_json(const BitsPerWeight& bits);
-Json seed_json(const std::optional<uint64_t>& seed);
-
 Json plan_json(const QuantizeJob& job);
 Json result_json(const QuantizeJob& job, const RewriteResult& result);
 

@@ -44,8 +44,10 @@ ReadPrompts read_prompts(const LoadedModel& model, const std::vector<PromptRun>&
 // Generators of one model that make texts at the same time.
 class GeneratorPool {
  public:
-  GeneratorPool(const LoadedModel& model, const GenerationOptions& options, int context, size_t run_count) {
-    DecodeOptions decode = options.decode;
+  GeneratorPool(const RunningModel& running, const GenerationOptions& options, int context,
+                size_t run_count) {
+    const LoadedModel& model = running.model;
+    DecodeOptions decode = with_caches(options.decode, running.caches);
     decode.context = context;
     decode.threads = 1;
     size_t wanted = model.uses_gpu() ? 1 : std::min(options.texts_at_once, run_count);
@@ -174,6 +176,21 @@ void ask_baseline(const Variant& baseline, TextGenerator& generator, const ReadP
 
 }  // namespace
 
+double GeneratedText::top_share() const {
+  return static_cast<double>(top_count) / static_cast<double>(tokens.size());
+}
+
+GenerationTotals VariantTexts::totals() const {
+  GenerationTotals totals;
+  for (const TextComparison& comparison : texts) {
+    totals.identical += comparison.divergence ? 0 : 1;
+    totals.near_ties += comparison.divergence && comparison.divergence->near_tie ? 1 : 0;
+    totals.equal_share += comparison.equal_share / static_cast<double>(texts.size());
+    totals.forced_share += comparison.forced_share / static_cast<double>(texts.size());
+  }
+  return totals;
+}
+
 bool is_near_tie(double p, double q) {
   return std::min(p, q) >= 0.9 * std::max(p, q);
 }
@@ -209,7 +226,7 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
   auto advance = [&](size_t run) {
     if (progress) progress(static_cast<uint64_t>(runs[run].tokens));
   };
-  GeneratorPool baseline_pool(model, options, prompts.context, runs.size());
+  GeneratorPool baseline_pool(*baseline.running, options, prompts.context, runs.size());
   {
     ActiveVariant active(baseline);
     result.baseline.resize(runs.size());
@@ -225,7 +242,7 @@ GenerationResult measure_generation(const Variant& baseline, std::span<const Var
     std::optional<GeneratorPool> own;  // a patched baseline has generators
     GeneratorPool& pool = variant.running == baseline.running
                               ? baseline_pool
-                              : own.emplace(other, options, prompts.context, runs.size());
+                              : own.emplace(*variant.running, options, prompts.context, runs.size());
     VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
     try {
       pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {

@@ -27,6 +27,8 @@ struct GeneratedText {
   std::string text;             // their pieces joined: valid UTF-8, U+FFFD for what is not
   bool ended = false;           // the model ended the text by itself
   size_t top_count = 0;         // how many of its tokens were the most likely one
+
+  double top_share() const;  // of its tokens, those that were the most likely one
 };
 
 // A token that a text could go on with. Probabilities are those of the model itself, before temperature and sampling.
@@ -59,10 +61,20 @@ struct TextComparison {
                             // find most likely in their place
 };
 
+// Sums over the runs of a variant.
+struct GenerationTotals {
+  size_t identical = 0;
+  size_t near_ties = 0;
+  double equal_share = 0;   // mean over texts
+  double forced_share = 0;  // mean over texts
+};
+
 struct VariantTexts {
   std::string name;
   std::vector<TextComparison> texts;   // by run; none after a failure
   std::optional<std::string> failure;  // the variant computes NaN or Inf: the sentence that says where
+
+  GenerationTotals totals() const;
 };
 
 struct GenerationResult {

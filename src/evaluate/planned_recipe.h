@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/weight_patch.h"
+#include "evaluate/patch_report.h"
 #include "gguf/virtual_file.h"
 #include "tensors/storage.h"
-#include "tensors/stored_tensor.h"
 
 namespace fakequant {
 
@@ -18,14 +18,6 @@ struct RecipeInputs {
   const Model& model;
   const ImportanceMatrix& importance;
   uint64_t seed = 0;  // of stochastic rounding
-};
-
-// What carrying out a recipe in memory did.
-struct PatchReport {
-  std::vector<TensorResult> tensors;  // one per planned tensor, as the plan orders them
-  std::vector<std::string>
-      unused;                  // planned tensors that the model's graph does not use: they change no logits
-  uint64_t changed_bytes = 0;  // of weights whose bytes differ
 };
 
 // Refers to its inputs and to itself: neither moves nor outlives them.
@@ -39,6 +31,7 @@ class PlannedRecipe {
 
   const std::string& name() const { return name_; }
   const Plan& plan() const { return plan_; }
+  const Model& model() const { return model_; }
   const PlannedRounders& rounders() const { return rounders_; }
   // The storage type of every tensor of the model after the plan.
   const std::vector<TensorType>& types() const { return types_; }

@@ -23,7 +23,7 @@ struct TableSection {
 constexpr TableSection kResults[] = {
     {"divergence", 100}, {"criteria", 100}, {"decisions", 100}, {"variants", 100}, {"baselines", 40}};
 constexpr TableSection kDetails[] = {{"layers", 60},     {"tensors", 40}, {"precision", 60},
-                                     {"confidence", 42}, {"loads", 40},   {"speed", 40}};
+                                     {"confidence", 28}, {"loads", 40},   {"speed", 40}};
 constexpr TableSection kProvenance[] = {
     {"runs", 50}, {"remarks", 200}, {"models", 50}, {"texts", 50}, {"settings", 100}};
 constexpr TableSection kMeasurements[] = {{"measurements", 100}};
@@ -85,10 +85,20 @@ std::string opening(const RunReport& report, const std::vector<Finding>& finding
   return result;
 }
 
+// Lines behind the first one stand under it.
+std::string indented(std::string_view text) {
+  std::string result;
+  for (char c : text) {
+    result += c;
+    if (c == '\n') result += std::string(12, ' ');
+  }
+  return result;
+}
+
 // The texts of one variant under a prompt, both from where they part.
 std::string parted_text(const RunReport& report, const TextOfVariant& text) {
-  std::string body = fmt::format("both      {}\nbaseline  >>{}\nvariant   >>{}", text.common(),
-                                 text.baseline_rest(), text.variant_rest());
+  std::string body = fmt::format("both      {}\nbaseline  >>{}\nvariant   >>{}", indented(text.common()),
+                                 indented(text.baseline_rest()), indented(text.variant_rest()));
   return fmt::format("{}: {}. {}\n\n{}\n", markdown_escaped(report.label(*text.variant)),
                      markdown_escaped(parting_words(*text.pair)),
                      journal_marks({text.variant->generation->line}), markdown_code_block(body));
@@ -122,7 +132,7 @@ std::string text_section(const RunReport& report) {
     result += text_group(report, groups[shown++]);
   }
   if (shown < groups.size()) {
-    result += fmt::format("{} of {} prompts; all of them are in `{}`.\n\n", shown, groups.size(),
+    result += fmt::format("The first {} of {} prompts; all of them are in `{}`.\n\n", shown, groups.size(),
                           csv_path("generation"));
   }
   return result;

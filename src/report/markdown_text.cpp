@@ -153,8 +153,9 @@ std::string markdown_table(const ReportTable& table, const TableLimits& limits) 
   for (size_t r = 1; r < cells.rows.size(); ++r)
     result += line_of(cells.rows[r], widths, cells.right_aligned);
   if (table.rows.size() > limits.rows) {
-    result += fmt::format("\n{} of {} rows; all of them are in `{}` (`fakequant report --format csv`).\n",
-                          limits.rows, format_count(table.rows.size()), limits.whole);
+    result +=
+        fmt::format("\nThe first {} of {} rows; all of them are in `{}` (`fakequant report --format csv`).\n",
+                    limits.rows, format_count(table.rows.size()), limits.whole);
   }
   return result;
 }

@@ -1,0 +1,12 @@
+#pragma once
+// What a run found, as a table for its user, and where it lies. Reads the run's folder, as the report does.
+
+#include "base/json.h"
+#include "experiment/experiment_run.h"
+
+namespace fakequant::cli {
+
+// Prints variants with their main numbers, criteria, what failed, and how to go on.
+void print_summary(const std::string& folder, const RunReport& report);
+
+}  // namespace fakequant::cli
