@@ -52,6 +52,7 @@ const std::vector<Command>& commands() {
        add_compare},
       {"evaluate", "what a change of precision costs: perplexity, KL divergence, texts, speed", false,
        add_evaluate},
+      {"report", "what a run found: the answer in words, a page with charts, tables", false, add_report},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;
