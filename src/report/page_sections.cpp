@@ -231,6 +231,21 @@ std::vector<PageSection> page_sections(const RunReport& report, const RunFolder&
   return all;
 }
 
+std::vector<PageSection> comparison_sections(const RunComparison& comparison) {
+  std::string sentences, tables;
+  for (Severity severity : {Severity::problem, Severity::answer, Severity::caution, Severity::note}) {
+    sentences += findings_html(comparison.findings, severity);
+  }
+  for (const ReportTable& table : comparison.tables) {
+    HtmlTable html = html_of(table);
+    // Lines of two journals are columns of their own.
+    html.columns.pop_back();
+    for (HtmlRow& row : html.rows) row.cells.pop_back();
+    tables += fmt::format("<h3>{}</h3>\n{}{}", html_text(table.title), html_table(html), note_html(table.note));
+  }
+  return {{"answer", "What differs", std::move(sentences)}, {"tables", "Side by side", std::move(tables)}};
+}
+
 std::string page_lead(const RunReport& report) {
   std::string html = report.description.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
   std::vector<std::string> parts;
