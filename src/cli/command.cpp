@@ -55,6 +55,7 @@ const std::vector<Command>& commands() {
        add_evaluate},
       {"run", "carry out an experiment, or go on with one: stages, decisions, early stop", false, add_run},
       {"worker", "make measurements for a run, which starts it", true, add_worker},
+      {"report", "what a run found: the answer in words, a page with charts, tables", false, add_report},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
   return table;

@@ -60,6 +60,7 @@ std::function<int()> add_compare(CLI::App& app, CommonOptions& common);
 std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common);
 std::function<int()> add_run(CLI::App& app, CommonOptions& common);
 std::function<int()> add_worker(CLI::App& app, CommonOptions& common);
+std::function<int()> add_report(CLI::App& app, CommonOptions& common);
 std::function<int()> add_generate(CLI::App& app, CommonOptions& common);
 
 // Adds --epsilon; `formula` is the relative error in the command's own words. Accepts finite numbers above 0.

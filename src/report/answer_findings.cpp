@@ -206,8 +206,9 @@ void find_nothing_changed(const RunReport& report, FindingList& list) {
   std::string formats = list_of({unchanged.formats.begin(), unchanged.formats.end()});
   std::string who =
       names.size() == 1 ? names[0] : fmt::format("{} variants ({})", names.size(), list_of(names));
-  list.add(fmt::format("No value changed in {}: {}, so rounding to {} leaves them as they are.{}", who,
-                       unchanged.reason(), formats, unchanged_results(variants)),
+  list.add(fmt::format("No value changed in {}: {}, so rounding to {} leaves {}.{}", who, unchanged.reason(),
+                       formats, for_count(unchanged.tensors.size(), "it as it is", "them as they are"),
+                       unchanged_results(variants)),
            std::move(lines));
 }
 

@@ -36,32 +36,50 @@ Json table_json(const ReportTable& table) {
   return {{"title", table.title}, {"columns", columns}, {"rows", rows}};
 }
 
+Json findings_json(const std::vector<Finding>& findings) {
+  Json result = Json::array();
+  for (const Finding& finding : findings) {
+    result.push_back({{"kind", finding.kind},
+                      {"severity", word_of(finding.severity)},
+                      {"text", valid_utf8(finding.text)},
+                      {"journal_lines", finding.lines}});
+  }
+  return result;
+}
+
+Json tables_json(const std::vector<ReportTable>& tables) {
+  Json result = Json::object();
+  for (const ReportTable& table : tables) result[table.key] = table_json(table);
+  return result;
+}
+
 }  // namespace
 
 Json report_json(const RunReport& report) {
-  Json findings = Json::array();
-  for (const Finding& finding : find_all(report)) {
-    findings.push_back({{"kind", finding.kind},
-                        {"severity", word_of(finding.severity)},
-                        {"text", valid_utf8(finding.text)},
-                        {"journal_lines", finding.lines}});
-  }
   Json methods = Json::array();
   for (const Method& method : methods_of(report))
     methods.push_back({{"name", method.name}, {"text", valid_utf8(method.text)}});
-  Json tables = Json::object();
-  for (const ReportTable& table : report_tables(report)) tables[table.key] = table_json(table);
   return {{"schema_version", kReportSchemaVersion},
+          {"kind", "fakequant report"},
           {"title", valid_utf8(report.title)},
           {"description", valid_utf8(report.description)},
           {"program", valid_utf8(report.program)},
           {"llama_cpp", valid_utf8(report.llama_cpp)},
           {"key", valid_utf8(report.key)},
           {"finished", report.finished()},
-          {"findings", std::move(findings)},
-          {"tables", std::move(tables)},
+          {"findings", findings_json(find_all(report))},
+          {"tables", tables_json(report_tables(report))},
           {"methods", std::move(methods)},
           {"experiment_file", valid_utf8(report.experiment_file)}};
+}
+
+Json comparison_json(const RunComparison& comparison) {
+  return {{"schema_version", kReportSchemaVersion},
+          {"kind", "fakequant comparison"},
+          {"a", valid_utf8(comparison.a)},
+          {"b", valid_utf8(comparison.b)},
+          {"findings", findings_json(comparison.findings)},
+          {"tables", tables_json(comparison.tables)}};
 }
 
 }  // namespace fakequant

@@ -178,4 +178,19 @@ std::string markdown_report(const RunReport& report) {
   return result;
 }
 
+std::string markdown_comparison(const RunComparison& comparison) {
+  constexpr size_t kMostRows = 200;
+  std::string result = fmt::format("{}\n# Two runs: {} and {}\n\n", kMarkdownMark,
+                                   markdown_escaped(comparison.a), markdown_escaped(comparison.b));
+  result +=
+      fmt::format("A is {}, B is {}.\n\n", markdown_escaped(comparison.a), markdown_escaped(comparison.b));
+  for (const Finding& finding : comparison.findings) result += finding_line(finding);
+  for (const ReportTable& table : comparison.tables) {
+    result +=
+        fmt::format("\n## {}\n\n{}", table.title, markdown_table(table, {kMostRows, csv_path(table.key)}));
+    if (!table.note.empty()) result += fmt::format("\n{}\n", markdown_escaped(table.note));
+  }
+  return result;
+}
+
 }  // namespace fakequant

@@ -56,22 +56,45 @@ Json charts_json(const std::vector<Chart>& all) {
   return list;
 }
 
-}  // namespace
+// What one page has that another has not; all of it is HTML, but the title.
+struct PageContent {
+  std::string title;
+  std::string lead;
+  std::vector<PageSection> sections;
+  Json charts;
+  std::string foot;
+};
 
-std::string page_html(const RunReport& report, const RunFolder& folder) {
-  std::vector<Chart> all = charts(report);
+std::string whole_page(const PageContent& content) {
   std::string contents, body;
-  for (const PageSection& section : page_sections(report, folder, charts_html(all))) {
+  for (const PageSection& section : content.sections) {
     contents += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", section.id, html_text(section.title));
     body += fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-title\"{3}>\n<h2 id=\"{0}-title\">{1}</h2>\n{2}</section>\n", section.id,
                         html_text(section.title), section.html, section.id == std::string_view("answer") ? " class=\"answer\"" : "");
   }
-  std::string json = charts_json(all).dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string title = html_text(report.title.empty() ? report.folder : report.title);
-  std::string lead = page_lead(report), data = html_json(json), foot = page_foot(report);
+  std::string title = html_text(content.title), data = html_json(content.charts.dump(-1, ' ', false, Json::error_handler_t::replace));
   const PageParts& parts = page_parts();
-  return filled(parts.template_html, {{"title", title}, {"lead", lead}, {"contents", contents}, {"body", body}, {"foot", foot}, {"charts", data},
+  return filled(parts.template_html, {{"title", title}, {"lead", content.lead}, {"contents", contents}, {"body", body}, {"foot", content.foot}, {"charts", data},
                                       {"style", parts.style}, {"script", parts.script}, {"script_sha256", parts.script_sha256}});
+}
+
+}  // namespace
+
+std::string page_html(const RunReport& report, const RunFolder& folder) {
+  std::vector<Chart> all = charts(report);
+  return whole_page({.title = report.title.empty() ? report.folder : report.title,
+                     .lead = page_lead(report),
+                     .sections = page_sections(report, folder, charts_html(all)),
+                     .charts = charts_json(all),
+                     .foot = page_foot(report)});
+}
+
+std::string comparison_html(const RunComparison& comparison) {
+  return whole_page({.title = fmt::format("Two runs: {} and {}", comparison.a, comparison.b),
+                     .lead = fmt::format("<p class=\"lead\">A is {}, B is {}.</p>\n", html_text(comparison.a), html_text(comparison.b)),
+                     .sections = comparison_sections(comparison),
+                     .charts = Json::array(),
+                     .foot = "<p>Made by fakequant. This page needs nothing else: no network, no other file.</p>\n"});
 }
 
 }  // namespace fakequant

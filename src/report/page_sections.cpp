@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "base/text.h"
+#include "report/figures.h"
+#include "report/findings.h"
 #include "report/html.h"
+#include "report/methods.h"
+#include "report/page_parts.h"
 #include "report/page_texts.h"
 #include "report/tables.h"
 
@@ -61,7 +66,7 @@ std::vector<size_t> columns_in_use(const ReportTable& table) {
   std::vector<size_t> used;
   for (size_t i = 0; i < table.columns.size(); ++i) {
     bool any = std::any_of(table.rows.begin(), table.rows.end(),
-                           [i](const std::vector<Cell>& row) { return !row[i].text.empty() && row[i].text != "n/a"; });
+                           [i](const std::vector<Cell>& row) { return !row[i].text.empty() && row[i].text != kNoNumber; });
     bool elsewhere = std::find(kShownElsewhere.begin(), kShownElsewhere.end(), table.columns[i].key) != kShownElsewhere.end();
     if ((any || i == 0) && !elsewhere) used.push_back(i);
   }
@@ -109,109 +114,155 @@ std::string tables_html(const RunReport& report, std::string_view section, std::
   return html;
 }
 
-// Names and what they stand for; those that stand for nothing are left out.
-class Facts {
- public:
-  void add(std::string_view name, const std::string& value) {
-    if (!value.empty()) html_ += fmt::format("<dt>{}</dt><dd>{}</dd>\n", html_text(name), html_text(value));
-  }
-  std::string html() const { return html_.empty() ? "" : "<dl class=\"facts\">\n" + html_ + "</dl>\n"; }
+std::string fact(std::string_view name, const std::string& value) {
+  return value.empty() ? "" : fmt::format("<dt>{}</dt><dd>{}</dd>\n", html_text(name), html_text(value));
+}
 
- private:
-  std::string html_;
+std::string facts(const std::string& html) {
+  return html.empty() ? "" : "<dl class=\"facts\">\n" + html + "</dl>\n";
+}
+
+// A table of few and long rows: each row under its first cell.
+std::string rows_as_facts(const ReportTable& table) {
+  std::string html;
+  for (const std::vector<Cell>& row : table.rows) {
+    std::string values;
+    for (size_t i = 1; i < row.size(); ++i) {
+      if (row[i].text != kNoNumber) values += fact(table.columns[i].title, row[i].text);
+    }
+    html += fmt::format("<h4>{}</h4>\n{}", html_text(row[0].text), facts(values));
+  }
+  return html.empty() ? "" : fmt::format("<h3>{}</h3>\n{}", html_text(table.title), html);
+}
+
+// A table of names and values.
+std::string pairs_as_facts(const ReportTable& table) {
+  std::string html;
+  for (const std::vector<Cell>& row : table.rows) html += fact(row[0].text, row[1].text);
+  return html.empty() ? "" : fmt::format("<h3>{}</h3>\n{}", html_text(table.title), facts(html));
+}
+
+std::string methods_html(const RunReport& report) {
+  std::string html;
+  for (const Method& method : methods_of(report))
+    html += fmt::format("<p><strong>{}.</strong> {}</p>\n", html_text(method.name), html_text(method.text));
+  return html;
+}
+
+std::string reproduction_html(const RunReport& report) {
+  std::string html = fmt::format(
+      "<p>Made with fakequant {} and llama.cpp {}. The same experiment file, models and texts give the same numbers, but for times. "
+      "Hashes are of whole contents.</p>\n",
+      html_text(report.program), html_text(report.llama_cpp));
+  for (const char* key : {"runs", "models", "texts"}) html += rows_as_facts(report_table(report, key));
+  html += pairs_as_facts(report_table(report, "settings"));
+  if (!report.experiment_file.empty()) {
+    html += fmt::format("<h3>Experiment file</h3>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"Experiment file\">{}</pre>\n",
+                        html_text(report.experiment_file));
+  }
+  return html;
+}
+
+// How a finding is marked: problems and cautions stand out, in more than their colour.
+struct FindingStyle {
+  Severity severity;
+  const char* css;
+  const char* mark;  // HTML before the sentence
+};
+constexpr FindingStyle kFindingStyles[] = {
+    {Severity::answer, "answer", ""},
+    {Severity::note, "note", ""},
+    {Severity::caution, "unsure", "<span class=\"icon\" aria-hidden=\"true\">!</span>"},
+    {Severity::problem, "bad", "<span class=\"icon\" aria-hidden=\"true\">✗</span><span class=\"kind\">Problem.</span> "},
 };
 
-std::string count_or_nothing(std::optional<uint64_t> count) {
-  return count ? format_count(*count) : "";
-}
-
-std::string inputs_html(const RunReport& report) {
-  std::string html;
-  for (const ReportModel& model : report.models) {
-    Facts facts;
-    facts.add("file", model.path);
-    facts.add("size", fmt::format("{}, {} weights", format_bytes(model.bytes), format_count(model.weights)));
-    facts.add("architecture", fmt::format("{}, {}", model.architecture, counted(model.layers, "layer")));
-    facts.add("training context", count_or_nothing(model.training_context));
-    facts.add("XXH3-128", model.hash);
-    html += fmt::format("<h3>Model {}</h3>\n{}", html_text(model.name), facts.html());
-  }
-  for (const ReportText& text : report.texts) {
-    Facts facts;
-    facts.add("size", format_bytes(text.bytes));
-    facts.add("XXH3-128", text.hash);
-    html += fmt::format("<h3>Text {}</h3>\n{}", html_text(text.name), facts.html());
-  }
-  Facts settings;
-  settings.add("fakequant", report.program);
-  settings.add("llama.cpp", report.llama_cpp);
-  for (const Setting& setting : report.settings) settings.add(setting.name, setting.value);
-  html += "<h3>Settings</h3>\n" + settings.html();
-  if (!report.experiment_file.empty()) {
-    html += fmt::format("<h3>Experiment file</h3>\n<pre tabindex=\"0\" aria-label=\"experiment file\">{}</pre>\n", html_text(report.experiment_file));
-  }
+std::string sentence_html(const Finding& finding) {
+  std::string html = html_text(finding.text);
+  for (size_t line : finding.lines) html += fmt::format(" {}", journal_link(line));
   return html;
 }
 
-std::string command_line(const std::vector<std::string>& words) {
-  std::vector<std::string> quoted;
-  for (const std::string& word : words) quoted.push_back(shell_quoted(word));
-  return join(quoted, " ");
-}
-
-std::string session_html(const ReportSession& session) {
-  Facts facts;
-  facts.add("started", session.started);
-  facts.add("ended", session.ended.empty() ? "never: it was killed, or is running" : session.ended);
-  facts.add("in", session.folder);
-  facts.add("outcome", session.text.empty() ? session.outcome : fmt::format("{}: {}", session.outcome, session.text));
-  facts.add("measured", count_or_nothing(session.measured));
-  facts.add("kept from before", count_or_nothing(session.kept));
-  facts.add("failed", count_or_nothing(session.failed));
-  facts.add("processor", session.processor);
-  facts.add("processors", count_or_nothing(session.processors));
-  facts.add("threads", count_or_nothing(session.threads));
-  facts.add("memory", session.memory_bytes ? format_bytes(*session.memory_bytes) : "");
-  facts.add("system", session.system);
-  return fmt::format("<pre class=\"wrap\">{}</pre>\n{}", html_text(command_line(session.command)), facts.html());
-}
-
-std::string log_html(const RunReport& report) {
+std::string findings_html(const std::vector<Finding>& findings, const std::function<bool(const Finding&)>& wanted) {
   std::string html;
-  for (const ReportNote& note : report.notes) {
-    html += fmt::format("<li><span class=\"soft\">{}</span> {}</li>\n", html_text(note.time), html_text(note.text));
+  for (const Finding& finding : findings) {
+    if (!wanted(finding)) continue;
+    const FindingStyle* style = std::find_if(std::begin(kFindingStyles), std::end(kFindingStyles),
+                                             [&](const FindingStyle& row) { return row.severity == finding.severity; });
+    html += fmt::format("<li class=\"{}\">{}{}</li>\n", style->css, style->mark, sentence_html(finding));
   }
-  if (!html.empty()) html = "<h3>Remarks</h3>\n<ul>\n" + html + "</ul>\n";
-  if (!report.sessions.empty()) html += "<h3>Commands</h3>\n";
-  for (const ReportSession& session : report.sessions) html += session_html(session);
-  return html;
+  return html.empty() ? "" : "<ul class=\"findings\">\n" + html + "</ul>\n";
+}
+
+std::string findings_html(const std::vector<Finding>& findings, Severity severity) {
+  return findings_html(findings, [=](const Finding& finding) { return finding.severity == severity; });
+}
+
+// What is wrong with the run itself comes before what it found, other problems after it.
+std::string answer_html(const std::vector<Finding>& findings) {
+  auto of_the_run = [](const Finding& finding) {
+    std::string_view kind = finding.kind;
+    return kind == "unfinished" || kind == "stopped";
+  };
+  return findings_html(findings, of_the_run) + findings_html(findings, Severity::answer) +
+         findings_html(findings, [&](const Finding& finding) { return finding.severity == Severity::problem && !of_the_run(finding); });
 }
 
 }  // namespace
 
 std::vector<PageSection> page_sections(const RunReport& report, const RunFolder& folder, std::string charts) {
+  std::vector<Finding> findings = find_all(report);
   std::vector<PageSection> all = {
+      {"answer", "The answer", answer_html(findings)},
       {"criteria", "Criteria", tables_html(report, "Criteria", {"criteria", "decisions"})},
+      {"careful", "To be careful about", findings_html(findings, Severity::caution)},
+      {"notes", "Worth knowing", findings_html(findings, Severity::note)},
       {"variants", "Variants", tables_html(report, "Variants", {"divergence", "variants", "baselines"})},
       {"charts", "Charts", std::move(charts)},
-      {"texts", "Generated texts", tables_html(report, "Generated texts", {"generation"}) + texts_html(report)},
-      {"speed", "Speed", tables_html(report, "Speed", {"speed", "loads"})},
+      {"texts", "Generated texts", texts_html(report) + tables_html(report, "Generated texts", {"generation"})},
       {"tensors", "Tensors", tables_html(report, "Tensors", {"layers", "tensors", "precision"})},
-      {"measurements", "Measurements", tables_html(report, "Measurements", {"confidence", "measurements"})},
-      {"inputs", "What it was measured with", inputs_html(report)},
-      {"log", "Commands and remarks", log_html(report)},
+      {"more", "More measurements", tables_html(report, "More measurements", {"confidence", "loads", "speed"})},
+      {"methods", "Methods", methods_html(report)},
+      {"reproduction", "Reproduction", reproduction_html(report)},
+      {"remarks", "Remarks", tables_html(report, "Remarks", {"remarks"})},
+      {"measurements", "Measurements", tables_html(report, "Measurements", {"measurements"})},
       {"journal", "Journal", records_html(folder)},
   };
   std::erase_if(all, [](const PageSection& section) { return section.html.empty(); });
   return all;
 }
 
+std::vector<PageSection> comparison_sections(const RunComparison& comparison) {
+  std::string sentences, tables;
+  for (Severity severity : {Severity::problem, Severity::answer, Severity::caution, Severity::note}) {
+    sentences += findings_html(comparison.findings, severity);
+  }
+  for (const ReportTable& table : comparison.tables) {
+    HtmlTable html = html_of(table);
+    // Lines of two journals are columns of their own.
+    html.columns.pop_back();
+    for (HtmlRow& row : html.rows) row.cells.pop_back();
+    tables += fmt::format("<h3>{}</h3>\n{}{}", html_text(table.title), html_table(html), note_html(table.note));
+  }
+  return {{"answer", "What differs", std::move(sentences)}, {"tables", "Side by side", std::move(tables)}};
+}
+
 std::string page_lead(const RunReport& report) {
-  return report.description.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
+  std::string html = report.description.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
+  std::vector<std::string> parts;
+  for (const ReportModel& model : report.models) {
+    parts.push_back(fmt::format("{} ({} weights, {} bits per weight)", model.name, format_count(model.weights), bits_figure(model.bits_per_weight)));
+  }
+  parts.push_back(counted(report.variants.size(), "variant"));
+  parts.push_back(counted(report.texts.size(), "text"));
+  parts.push_back(counted(report.measurements.size(), "measurement"));
+  return html + fmt::format("<p class=\"note\">{}</p>\n", html_text(join(parts, " · ")));
 }
 
 std::string page_foot(const RunReport& report) {
-  return fmt::format("<p>Made by fakequant {} with llama.cpp {}.</p>\n", html_text(report.program), html_text(report.llama_cpp));
+  return fmt::format(
+      "<p>Made by fakequant {} with llama.cpp {}. This page needs nothing else: no network, no other file.</p>\n"
+      "<details><summary>Licences of what draws the charts</summary><pre class=\"wrap\">{}</pre></details>\n",
+      html_text(report.program), html_text(report.llama_cpp), html_text(page_parts().licences));
 }
 
 }  // namespace fakequant

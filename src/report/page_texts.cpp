@@ -2,70 +2,55 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 
 #include "base/text.h"
 #include "report/html.h"
+#include "report/text_groups.h"
 
 namespace fakequant {
 namespace {
 
-// How many bytes two texts have in common at their begin, in whole characters.
-size_t common_length(std::string_view a, std::string_view b) {
-  auto [end, other] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  (void)other;
-  return whole_characters(a, static_cast<size_t>(end - a.begin()));
+std::string side(const std::string& who, const std::string& said) {
+  return fmt::format("<div class=\"side\"><p class=\"who\">{}</p>\n<p class=\"said\">{}</p></div>\n", who,
+                     said.empty() ? "<span class=\"soft\">nothing: it ended at once</span>" : said);
 }
 
-// A text of which the first `same` bytes are the other's too.
-std::string said(std::string_view text, size_t same) {
-  if (text.empty()) return "<p class=\"said soft\">(nothing: it ended at once)</p>\n";
-  std::string html = fmt::format("<p class=\"said\"><span class=\"same-part\">{}</span>", html_text(text.substr(0, same)));
-  if (same < text.size()) html += fmt::format("<mark>{}</mark>", html_text(text.substr(same)));
-  return html + "</p>\n";
+// The variant's text; from where it parts from the baseline's it stands out.
+std::string parted(const RunReport& report, const TextOfVariant& text) {
+  std::string who = fmt::format("{} {} <br>{}", html_text(report.label(*text.variant)), journal_link(text.variant->generation->line),
+                                html_text(parting_words(*text.pair)));
+  std::string rest = text.variant_rest();
+  return side(who, fmt::format("<span class=\"same-part\">{}</span><mark>{}</mark>", html_text(text.common()),
+                               rest.empty() ? "(ends here)" : html_text(rest)));
 }
 
-std::string side(std::string_view who, std::string_view text, size_t same) {
-  return fmt::format("<div class=\"side\"><p class=\"who\">{}</p>\n{}</div>\n", html_text(who), said(text, same));
+std::string group_html(const RunReport& report, const TextGroup& group) {
+  std::string sampling = group.temperature == 0 ? "temperature 0"
+                                                : fmt::format("temperature {:g}{}", group.temperature, group.seed ? fmt::format(", seed {}", *group.seed) : "");
+  std::vector<std::string> same;
+  std::string others;
+  for (const TextOfVariant& text : group.variants) {
+    if (text.pair->identical) same.push_back(report.label(*text.variant));
+    else others += parted(report, text);
+  }
+  std::string who = "baseline";
+  if (!same.empty()) who += fmt::format("; word for word the same: {}", join(same, ", "));
+  return fmt::format("<article class=\"texts\">\n<h3>{} <span class=\"soft\">· {}</span></h3>\n<div class=\"sides\">\n{}{}</div>\n</article>\n",
+                     html_text(group.prompt), sampling, side(html_text(who), html_text(group.baseline)), others);
 }
 
-std::string how_sampled(const TextPair& pair) {
-  if (pair.temperature == 0) return "temperature 0";
-  return fmt::format("temperature {:g}{}", pair.temperature, pair.seed ? fmt::format(", seed {}", *pair.seed) : "");
-}
-
-std::string where_they_part(const TextPair& pair) {
-  if (pair.identical) return "the same text";
-  std::string words = pair.token_index ? fmt::format("part at token {}", *pair.token_index + 1) : "differ";
-  return words + (pair.near_tie ? ", a near-tie" : "");
-}
-
-std::string pair_html(const TextPair& pair, const std::string& variant) {
-  std::string html = fmt::format("<div class=\"texts\">\n<h4>“{}” <span class=\"soft\">· {} · {}</span></h4>\n", html_text(pair.prompt),
-                                 how_sampled(pair), where_they_part(pair));
-  if (pair.identical) return html + "<div class=\"pair\">\n" + side("baseline and " + variant, pair.baseline, pair.baseline.size()) + "</div>\n</div>\n";
-  size_t same = common_length(pair.baseline, pair.variant);
-  return html + "<div class=\"pair two\">\n" + side("baseline", pair.baseline, same) + side(variant, pair.variant, same) + "</div>\n</div>\n";
-}
-
-std::string summary_of(const ReportVariant& variant) {
-  const GenerationResult& made = *variant.generation;
-  return fmt::format("<span class=\"name\">{}</span> <span class=\"soft\">{} of {} the same</span> {}", html_text(variant.name), made.identical,
-                     counted(made.texts.size(), "text"), journal_link(made.line));
-}
+constexpr size_t kShownAtOnce = 4;
 
 }  // namespace
 
 std::string texts_html(const RunReport& report) {
-  std::string html;
-  for (const ReportVariant& variant : report.variants) {
-    if (!variant.generation || variant.generation->texts.empty()) continue;
-    html += fmt::format("<details class=\"more\"{}>\n<summary>{}</summary>\n", html.empty() ? " open" : "", summary_of(variant));
-    for (const TextPair& pair : variant.generation->texts) html += pair_html(pair, variant.name);
-    html += "</details>\n";
-  }
-  return html;
+  std::vector<TextGroup> groups = text_groups(report);
+  std::string html, rest;
+  for (size_t i = 0; i < groups.size(); ++i) (i < kShownAtOnce ? html : rest) += group_html(report, groups[i]);
+  if (rest.empty()) return html;
+  return html + fmt::format("<details class=\"more\"><summary>{} more</summary>\n{}</details>\n",
+                            counted(groups.size() - kShownAtOnce, "prompt"), rest);
 }
 
 namespace {

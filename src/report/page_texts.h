@@ -8,8 +8,8 @@
 
 namespace fakequant {
 
-// The texts of baseline and variant for every prompt, of one variant after the other; where two part is marked, and what follows stands out.
-// "" where there are none.
+// Of every prompt the baseline's text and, beside it, those of the variants that differ; what follows where they part stands out. ""
+// where there are none.
 std::string texts_html(const RunReport& report);
 
 // Every record of the experiment as a list whose items are what journal_link() leads to. Long lists in them are cut, and say so.

@@ -42,12 +42,15 @@ Cell bits_cell(const std::optional<BitCount>& bits, size_t line) {
           .line = line};
 }
 
-std::vector<ReportTable> report_tables(const RunReport& report) {
+std::vector<ReportTable> all_report_tables(const RunReport& report) {
   std::vector<ReportTable> tables;
-  for (const TableRow& row : kTables) {
-    ReportTable table = row.make(report);
-    if (!table.rows.empty()) tables.push_back(std::move(table));
-  }
+  for (const TableRow& row : kTables) tables.push_back(row.make(report));
+  return tables;
+}
+
+std::vector<ReportTable> report_tables(const RunReport& report) {
+  std::vector<ReportTable> tables = all_report_tables(report);
+  std::erase_if(tables, [](const ReportTable& table) { return table.rows.empty(); });
   return tables;
 }
 

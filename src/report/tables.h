@@ -39,6 +39,8 @@ struct ReportTable {
 
 // Every table that has rows, in the order of a report.
 std::vector<ReportTable> report_tables(const RunReport& report);
+// Those without rows too.
+std::vector<ReportTable> all_report_tables(const RunReport& report);
 
 // One of them; an empty table where it has no rows.
 //   variants      what was changed, its bits, and how much the weights differ
