@@ -1,5 +1,6 @@
 #include "report/findings.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -94,7 +95,7 @@ TEST(Cost, CallsNoiseNoise) {
 TEST(Cost, OfManyVariantsIsASummary) {
   RunReport report = empty_report();
   for (int i = 0; i < 9; ++i)
-    add_divergence(add_variant(report, "v" + std::to_string(i), 100), 0.01 * i, 0.02, 0.01);
+    add_divergence(add_variant(report, fmt::format("v{}", i), 100), 0.01 * i, 0.02, 0.01);
   Finding finding = one(report, "cost");
   EXPECT_TRUE(finding.text.starts_with(
       "9 variants, 9 comparisons: perplexity is worse beyond noise in 4, within noise in 5. The most: v8 "))
@@ -394,7 +395,7 @@ TEST(Impossible, GivesTheReason) {
 TEST(Findings, OfOneKindStayFew) {
   RunReport report = empty_report();
   for (int i = 0; i < 30; ++i) {
-    ReportVariant& variant = add_variant(report, "v" + std::to_string(i), 1);
+    ReportVariant& variant = add_variant(report, fmt::format("v{}", i), 1);
     variant.difference->line = 100 + static_cast<size_t>(i);
   }
   std::vector<Finding> found = of_kind(report, "changed");

@@ -1,5 +1,6 @@
 #include "report/markdown_text.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace fakequant {
@@ -55,7 +56,7 @@ ReportTable table(size_t rows) {
                     {"empty", "empty", "", false, false, ""},
                     {"size", "size", "", true, false, ""}};
   for (size_t i = 0; i < rows; ++i) {
-    Cell name{.text = "x|" + std::to_string(i), .value = {}, .error = {}, .line = 0};
+    Cell name{.text = fmt::format("x|{}", i), .value = {}, .error = {}, .line = 0};
     Cell size{.text = "1", .value = 1.0, .error = {}, .line = i + 3};
     result.rows.push_back({name, Cell{}, size});
   }

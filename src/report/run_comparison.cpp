@@ -54,18 +54,20 @@ class Sentences {
     }
     if (different == 0) {
       add("identical", Severity::answer,
-          fmt::format("All {} that the runs have in common {} identical to the last digit.",
-                      counted(count, "result"), for_count(count, "is", "are")));
+          fmt::format("{} that the runs have in common {} identical to the last digit.",
+                      count == 1 ? "The one result" : fmt::format("All {} results", format_count(count)),
+                      for_count(count, "is", "are")));
       return;
     }
-    std::string text = fmt::format("{} of {} in common {}", format_count(different), counted(count, "result"),
+    std::string text = fmt::format("Of {} in common {} {}", counted(count, "result"), format_count(different),
                                    for_count(different, "differs", "differ"));
     text += apart == 0 ? ", none of them by more than two standard errors."
                        : fmt::format(", {} of them by more than two standard errors.", format_count(apart));
     if (farthest != nullptr && *farthest->errors_apart() > 0) {
-      text += fmt::format(
-          " Farthest apart: {} on {}, {} standard errors.", farthest->report_a->label(*farthest->variant.a),
-          farthest->report_a->texts[farthest->a->text].name, figure(farthest->errors_apart()));
+      text +=
+          fmt::format(" Farthest apart, in standard errors: {} on {} ({}).",
+                      farthest->report_a->label(*farthest->variant.a),
+                      farthest->report_a->texts[farthest->a->text].name, figure(farthest->errors_apart()));
     }
     add("results_differ", Severity::answer, std::move(text));
   }

@@ -26,7 +26,7 @@ TEST(CompareRuns, OfARunWithItselfFindsNothing) {
   RunReport report = report_with(0.1, 0.01);
   RunComparison comparison = compare_runs(report, report);
   EXPECT_EQ(text_of(comparison, "identical"),
-            "All 1 result that the runs have in common is identical to the last digit.");
+            "The one result that the runs have in common is identical to the last digit.");
   EXPECT_EQ(text_of(comparison, "same_settings"), "Settings, versions, models and texts are the same.");
   EXPECT_EQ(comparison.findings.size(), 2u);
 }
@@ -35,8 +35,7 @@ TEST(CompareRuns, MeasuresTheDistanceInErrorsOfTheDifference) {
   // |0.10 - 0.15| / sqrt(0.03^2 + 0.04^2) = 1
   RunComparison near = compare_runs(report_with(0.10, 0.03), report_with(0.15, 0.04));
   EXPECT_EQ(text_of(near, "results_differ"),
-            "1 of 1 result in common differs, none of them by more than two standard errors. Farthest apart: "
-            "a on text.txt, 1 standard errors.");
+            "Of 1 result in common 1 differs, none of them by more than two standard errors. Farthest apart, in standard errors: a on text.txt (1).");
   RunComparison far = compare_runs(report_with(0.10, 0.03), report_with(0.25, 0.04));
   EXPECT_NE(text_of(far, "results_differ").find(", 1 of them by more than two standard errors."),
             std::string::npos);

@@ -1,6 +1,8 @@
 #pragma once
 // Small reports with numbers chosen by hand, for tests.
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 
@@ -42,7 +44,7 @@ inline TensorDifference tensor_difference(std::string name, uint64_t count, uint
 // A variant whose one tensor of 100 values has so many that changed; from journal line 10.
 inline ReportVariant& add_variant(RunReport& report, const std::string& name, uint64_t changed_count) {
   ReportVariant variant;
-  variant.id = "v" + std::to_string(report.variants.size() + 1);
+  variant.id = fmt::format("v{}", report.variants.size() + 1);
   variant.name = name;
   variant.what = "ffn_norm in bf16:rtz";
   variant.model_bits = BitCount{8000, 1000};
