@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "experiment/testing.h"
+#include "experiment/time_left.h"
 
 namespace fakequant {
 namespace {
@@ -55,6 +56,14 @@ TEST(Forecast, WhatIsMeasuredOnceCountsOnce) {
   ASSERT_EQ(result.seconds.size(), 2U);
   EXPECT_GT(result.seconds[0], 0);
   EXPECT_EQ(result.seconds[1], 0);
+}
+
+TEST(DurationText, IsInUnitsThatAPersonWants) {
+  EXPECT_EQ(duration_text(0), "1 s");
+  EXPECT_EQ(duration_text(40.4), "40 s");
+  EXPECT_EQ(duration_text(89.4), "89 s");
+  EXPECT_EQ(duration_text(180), "3 min");
+  EXPECT_EQ(duration_text(7500), "2 h 5 min");
 }
 
 }  // namespace
