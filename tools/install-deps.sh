@@ -18,6 +18,7 @@ build test bench lint | header fmt/format.h         | libfmt-dev
 build test bench lint | header nlohmann/json.hpp    | nlohmann-json3-dev
 build test bench lint | header toml++/toml.h        | libtomlplusplus-dev
 build test bench lint | header tbb/parallel_for.h   | libtbb-dev
+build test bench lint | header xxhash.h           | libxxhash-dev
 build test bench lint | header gtest/gtest.h        | libgtest-dev
 build test bench lint | header benchmark/benchmark.h | libbenchmark-dev
 test                  | command clang++     | clang

@@ -3,12 +3,14 @@
 // is never changed. Knows lines and their version, not what records mean. docs/journal.md describes both files.
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
+#include "record/regular_file.h"
 
 namespace fakequant {
 
@@ -29,40 +31,49 @@ inline constexpr const char* kJournalFile = "journal.jsonl";
 inline constexpr const char* kLogFile = "log.jsonl";
 inline constexpr const char* kExperimentFile = "experiment.toml";
 
-// The records of a file behind its first line. A last line without a line end is passed over: it was cut short.
+// The records of a file behind its first line. A last line without a line end is passed over: it was cut short. A file that is empty,
+// or holds the begin of a first line, has no records.
 //
-//   throws   Error, "path:line: ..." for a file that cannot be read, has another first line or version, or a line that is no
-//            JSON object. Nothing is changed
+//   throws   Error, "path: ..." for a file that cannot be read; "path:line: ..." for another first line or version, and for a line
+//            that parse_json_line refuses. Nothing is changed
 std::vector<Record> read_journal(const std::string& path, const JournalKind& kind);
 
-// One such file, open for writing by this process alone.
+// One such file, open for writing by this process alone. To be used by one thread at a time. SIGXFSZ should be ignored, so that a limit
+// on the size of files is a full disk and not a signal.
 class Journal {
  public:
-  // What to do while the disk is full: called with the sentence that says so; returns whether to try again. It may wait.
+  // What to do while the disk is full: called with the sentence that says so; returns whether to try again. It may wait. Where it is
+  // empty, nothing is tried again.
   using OnDiskFull = std::function<bool(const std::string& problem)>;
 
-  // Opens the file, makes it where it is not there, and removes a last line that was cut short (and is no record).
+  // Opens the file, makes it where it is not there (its folder must be), and removes a last line that was cut short (and is no record).
   //
-  //   throws   Error as read_journal; when another process has it open as a Journal (it is named by its number)
-  Journal(std::string path, const JournalKind& kind, OnDiskFull on_disk_full);
-  ~Journal();
-  Journal(const Journal&) = delete;
-  Journal& operator=(const Journal&) = delete;
+  //   throws   Error as read_journal, and then nothing was changed; when it is open as a Journal already, also in this process (the
+  //            other process is named by its number where the system tells it); when it cannot be written
+  Journal(const std::string& path, const JournalKind& kind, OnDiskFull on_disk_full);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   // What was there when it was opened and what was appended since, in the order of lines.
   const std::vector<Record>& records() const { return records_; }
   // Whether opening removed a line that was cut short.
   bool was_repaired() const { return repaired_; }
 
   // Writes `fields` as one line and waits until it is on disk. While the disk is full, what was written of the line is taken back and
-  // on_disk_full asked; where it gives up, throws Error. The file then ends with the record before.
-  const Record& append(Json fields);
+  // on_disk_full asked. Returns the record as read_journal will give it; valid until the next append.
+  //
+  //   throws   Error where on_disk_full gives up, the disk fails, parse_json_line would refuse the line, or the file was removed or
+  //            written by another program meanwhile. The file then ends with the record before
+  const Record& append(const Json& fields);
 
  private:
-  std::string path_;
+  void write_line(const std::string& line);
+  void require_untouched() const;
+  int try_to_write(std::string_view line) const;
+
+  RegularFile file_;
   OnDiskFull on_disk_full_;
-  int descriptor_ = -1;
+  uint64_t size_ = 0;  // bytes of whole lines
+  size_t line_count_ = 0;
   std::vector<Record> records_;
   bool repaired_ = false;
 };

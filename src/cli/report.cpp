@@ -1,0 +1,160 @@
+// fakequant report: what a run found, in words and as files.
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/report_files.h"
+#include "cli/text_block.h"
+#include "report/chart_images.h"
+#include "report/charts.h"
+#include "report/findings.h"
+#include "report/json_report.h"
+
+namespace fakequant::cli {
+namespace {
+
+struct Options {
+  std::string folder;
+  std::string compare;
+  std::string formats = "html,md";
+  std::string output;
+  std::string charts;
+  bool force = false;
+};
+
+// Lines of at most a terminal's width, behind a mark for what is wrong and for what could be misread.
+void print_findings(const std::vector<Finding>& findings, bool with_notes) {
+  struct Mark {
+    Severity severity;
+    const char* mark;
+  };
+  constexpr Mark kMarks[] = {
+      {Severity::problem, "! "}, {Severity::answer, "  "}, {Severity::caution, "? "}, {Severity::note, "- "}};
+  constexpr size_t kIndent = 2;
+  for (const Mark& row : kMarks) {
+    if (row.severity == Severity::note && !with_notes) continue;
+    for (const Finding& finding : findings) {
+      if (finding.severity != row.severity) continue;
+      std::string text =
+          wrapped(printable(finding.text), {.width = terminal_columns(), .indent = kIndent, .used = kIndent});
+      fmt::print("{}{}\n", row.mark, text);
+    }
+  }
+}
+
+void print_heading(const std::string& heading) {
+  fmt::print("{}\n\n", printable(heading));
+}
+
+// Whether `path` is meant as a folder: it is one, or ends like one.
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return path.ends_with('/') || std::filesystem::is_directory(path, error);
+}
+
+// Where the files go: a folder, made where it is not there, or one path for a single file.
+std::unique_ptr<PendingReport> begin_files(const Options& options, std::vector<ReportFile> files) {
+  if (options.output.empty())
+    return std::make_unique<PendingReport>(std::move(files), options.folder, options.force);
+  bool one_file = files.size() == 1 && files[0].format != ReportFormat::csv;
+  if (one_file && !is_folder(options.output)) {
+    return std::make_unique<PendingReport>(std::move(files[0]), options.output, options.force);
+  }
+  std::error_code error;
+  std::filesystem::create_directories(options.output, error);
+  if (error) {
+    throw Error("--output {}: found {}, wanted a folder for {} files: {}", printable(options.output),
+                std::filesystem::exists(options.output) ? "a file" : "nothing", files.size(),
+                error.message());
+  }
+  return std::make_unique<PendingReport>(std::move(files), options.output, options.force);
+}
+
+void print_paths(const std::vector<std::string>& paths) {
+  fmt::print("\n");
+  for (const std::string& path : paths) fmt::print("{}\n", printable(path));
+}
+
+int compare(const Options& options, const CommonOptions& common, const std::vector<ReportFormat>& formats,
+            const RunReport& report) {
+  RunComparison comparison = compare_runs(report, read_run_report(RunFolder(options.compare)));
+  std::unique_ptr<PendingReport> files = begin_files(options, comparison_files(comparison, formats));
+  std::vector<std::string> paths = files->publish();
+  if (common.prints_text()) {
+    print_heading(fmt::format("A {}\nB {}", comparison.a, comparison.b));
+    print_findings(comparison.findings, true);
+    print_paths(paths);
+  }
+  write_json(common, [&] { return comparison_json(comparison); });
+  return kDone;
+}
+
+int run(const Options& options, const CommonOptions& common) {
+  std::vector<ReportFormat> formats = parse_report_formats(split(options.formats, ','), "--format");
+  if (!options.compare.empty() && !options.charts.empty()) {
+    throw UsageError("--charts draws those of one run: it cannot be given with --compare");
+  }
+  RunFolder folder(options.folder);
+  check_json_target(common, {folder.path() + "/" + kJournalFile, folder.path() + "/" + kLogFile});
+  RunReport report = read_run_report(folder);
+  if (!options.compare.empty()) return compare(options, common, formats, report);
+  std::unique_ptr<PendingReport> files = begin_files(options, report_files(folder, report, formats));
+  // What can fail for want of other programs comes before anything appears.
+  std::vector<std::string> images;
+  if (!options.charts.empty()) images = write_chart_images(charts(report), options.charts);
+  std::vector<std::string> paths = files->publish();
+  if (common.prints_text()) {
+    print_heading(report.title);
+    print_findings(find_all(report), common.verbose);
+    print_paths(paths);
+    if (!images.empty())
+      fmt::print("{} in {}\n", counted(images.size(), "file") + " of charts", printable(options.charts));
+  }
+  write_json(common, [&] { return report_json(report); });
+  return kDone;
+}
+
+}  // namespace
+
+std::function<int()> add_report(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<Options>();
+  app.add_option("DIR", options->folder, "The folder of a run, as `fakequant run` makes it")->required();
+  app.add_option("--format", options->formats,
+                 "What to write, separated by commas: html, md, csv, json; default html,md")
+      ->type_name("LIST");
+  app.add_option("-o,--output", options->output,
+                 "Folder to write to, or a file for a single format; default DIR")
+      ->type_name("PATH");
+  app.add_option("--compare", options->compare, "Compare with this other run: what differs between the two")
+      ->type_name("DIR2");
+  app.add_option("--charts", options->charts,
+                 "Also draw every chart as SVG and PNG into this folder (needs node and rsvg-convert)")
+      ->type_name("FOLDER");
+  app.add_flag("--force", options->force, "Replace files of these names that are no reports");
+  app.footer(
+      "Examples:\n"
+      "  fakequant report demo                        the answer in words; demo/report.html and "
+      "demo/report.md\n"
+      "  fakequant report demo --format csv           demo/report_csv/, a file for each table\n"
+      "  fakequant report demo --format md -o a.md    one file\n"
+      "  fakequant report demo --json -               everything, for programs\n"
+      "  fakequant report monday --compare tuesday    monday/comparison.html: what differs\n"
+      "  fakequant report demo --charts figures       for papers\n\n"
+      "What is printed: ! marks what is wrong, ? what could be misread; -v adds what is merely worth "
+      "knowing.\n"
+      "  +/-      one standard error: over chunks where there are eight or more, else as if tokens were "
+      "independent\n"
+      "  noise    within two standard errors of 0, or no farther from the baseline than the control\n"
+      "A run may be unfinished: the report says so. Every number in a report names its line of "
+      "journal.jsonl, as\n"
+      "[J12]. Existing reports are replaced, other files are not. All files appear when all are made.");
+  return [options, &common] { return run(*options, common); };
+}
+
+}  // namespace fakequant::cli

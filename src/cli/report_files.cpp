@@ -1,0 +1,178 @@
+#include "cli/report_files.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <span>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "gguf/pending_file.h"
+#include "report/csv.h"
+#include "report/json_report.h"
+#include "report/markdown.h"
+#include "report/page.h"
+
+namespace fakequant::cli {
+namespace {
+
+struct FormatRow {
+  ReportFormat format;
+  const char* name;
+  const char* mark;  // stands near the begin of every such file of ours
+};
+
+constexpr FormatRow kFormats[] = {
+    {ReportFormat::html, "html", "<meta name=\"generator\" content=\"fakequant\">"},
+    {ReportFormat::markdown, "md", kMarkdownMark},
+    {ReportFormat::csv, "csv", "journal_lines\r\n"},
+    {ReportFormat::json, "json", "\"kind\": \"fakequant "}};
+
+const FormatRow& row_of(ReportFormat format) {
+  return *std::find_if(std::begin(kFormats), std::end(kFormats),
+                       [&](const FormatRow& row) { return row.format == format; });
+}
+
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Refuses a path where something lies that is not a report of ours.
+void check_report_target(const std::string& path, ReportFormat format, bool replace, uint64_t bytes) {
+  check_output(path, {}, true, bytes);
+  if (replace || !std::filesystem::exists(path)) return;
+  constexpr size_t kBeginBytes = 4096;
+  std::array<char, kBeginBytes> begin{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(begin.data(), begin.size());
+  if (is_report({begin.data(), static_cast<size_t>(file.gcount())}, format)) return;
+  throw Error(
+      "{}: exists and is no report of fakequant; give another place with --output, or --force to replace it",
+      printable(path));
+}
+
+}  // namespace
+
+std::vector<std::string> report_format_names() {
+  std::vector<std::string> names;
+  for (const FormatRow& row : kFormats) names.emplace_back(row.name);
+  return names;
+}
+
+std::vector<ReportFormat> parse_report_formats(const std::vector<std::string>& names,
+                                               std::string_view thing) {
+  std::vector<ReportFormat> formats;
+  for (const std::string& name : names) {
+    auto row = std::find_if(std::begin(kFormats), std::end(kFormats),
+                            [&](const FormatRow& known) { return lower(name) == known.name; });
+    if (row == std::end(kFormats)) {
+      throw UsageError("{}: found '{}', wanted {}{}", thing, excerpt(name), join(report_format_names(), ", "),
+                       did_you_mean(name, report_format_names()));
+    }
+    if (std::find(formats.begin(), formats.end(), row->format) == formats.end())
+      formats.push_back(row->format);
+  }
+  if (formats.empty())
+    throw UsageError("{}: found no format, wanted {}", thing, join(report_format_names(), ", "));
+  return formats;
+}
+
+std::vector<ReportFile> report_files(const RunFolder& folder, const RunReport& report,
+                                     const std::vector<ReportFormat>& formats) {
+  std::vector<ReportFile> files;
+  for (ReportFormat format : formats) {
+    switch (format) {
+      case ReportFormat::html:
+        files.push_back({"report.html", page_html(report, folder), format});
+        break;
+      case ReportFormat::markdown:
+        files.push_back({"report.md", markdown_report(report), format});
+        break;
+      case ReportFormat::json:
+        files.push_back({"report.json", json_text(report_json(report)), format});
+        break;
+      case ReportFormat::csv:
+        files.push_back({csv_path("findings"), csv_findings(find_all(report)), format});
+        for (const ReportTable& table : all_report_tables(report))
+          files.push_back({csv_path(table.key), csv_table(table), format});
+        break;
+    }
+  }
+  return files;
+}
+
+std::vector<ReportFile> comparison_files(const RunComparison& comparison,
+                                         const std::vector<ReportFormat>& formats) {
+  constexpr const char* kCsv = "comparison_csv";
+  std::vector<ReportFile> files;
+  for (ReportFormat format : formats) {
+    switch (format) {
+      case ReportFormat::html:
+        files.push_back({"comparison.html", comparison_html(comparison), format});
+        break;
+      case ReportFormat::markdown:
+        files.push_back({"comparison.md", markdown_comparison(comparison), format});
+        break;
+      case ReportFormat::json:
+        files.push_back({"comparison.json", json_text(comparison_json(comparison)), format});
+        break;
+      case ReportFormat::csv:
+        files.push_back({fmt::format("{}/findings.csv", kCsv), csv_findings(comparison.findings), format});
+        for (const ReportTable& table : comparison.tables) {
+          files.push_back({fmt::format("{}/{}.csv", kCsv, table.key), csv_table(table), format});
+        }
+        break;
+    }
+  }
+  return files;
+}
+
+bool is_report(std::string_view begin, ReportFormat format) {
+  return begin.empty() || begin.find(row_of(format).mark) != std::string_view::npos;
+}
+
+struct PendingReport::Entry {
+  std::string path;
+  PendingFile file;
+  bool in_folder;  // of CSV files
+};
+
+PendingReport::PendingReport(std::vector<ReportFile> files, const std::string& folder, bool replace) {
+  for (const ReportFile& file : files)
+    add(file, (std::filesystem::path(folder) / file.name).string(), replace);
+}
+
+PendingReport::PendingReport(ReportFile file, const std::string& path, bool replace) {
+  add(file, path, replace);
+}
+
+PendingReport::~PendingReport() = default;
+
+void PendingReport::add(const ReportFile& file, const std::string& path, bool replace) {
+  bool in_folder = file.format == ReportFormat::csv;
+  if (in_folder) {
+    std::string folder = std::filesystem::path(path).parent_path().string();
+    std::error_code error;
+    std::filesystem::create_directory(folder, error);
+    if (error) throw Error("{}: the folder cannot be made: {}", printable(folder), error.message());
+  }
+  check_report_target(path, file.format, replace, file.content.size());
+  PendingFile pending(path, 0);
+  pending.write(0, std::as_bytes(std::span(file.content)));
+  entries_.push_back({path, std::move(pending), in_folder});
+}
+
+std::vector<std::string> PendingReport::publish() {
+  std::vector<std::string> paths;
+  for (Entry& entry : entries_) {
+    entry.file.publish(true);
+    std::string shown =
+        entry.in_folder ? std::filesystem::path(entry.path).parent_path().string() + "/" : entry.path;
+    if (std::find(paths.begin(), paths.end(), shown) == paths.end()) paths.push_back(std::move(shown));
+  }
+  entries_.clear();
+  return paths;
+}
+
+}  // namespace fakequant::cli

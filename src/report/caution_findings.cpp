@@ -1,0 +1,205 @@
+// Numbers that could be misread: results that look too good, differences of noise's size, errors that are not known.
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "report/figures.h"
+#include "report/finding_kinds.h"
+#include "report/variant_words.h"
+
+namespace fakequant {
+namespace {
+
+bool differs(const ReportVariant& variant) {
+  for (const DivergenceResult& result : variant.divergences) {
+    if (judge(result, nullptr) != Verdict::same) return true;
+  }
+  return variant.generation && variant.generation->identical < variant.generation->texts.size();
+}
+
+std::vector<size_t> result_lines(const ReportVariant& variant) {
+  std::vector<size_t> lines;
+  if (variant.difference) lines.push_back(variant.difference->line);
+  for (const DivergenceResult& result : variant.divergences) lines.push_back(result.line);
+  return lines;
+}
+
+bool all_same(const ReportVariant& variant) {
+  for (const DivergenceResult& result : variant.divergences) {
+    if (judge(result, nullptr) != Verdict::same) return false;
+  }
+  return !variant.divergences.empty();
+}
+
+std::string on_text(const RunReport& report, const DivergenceResult& result) {
+  return report.texts.size() > 1 ? " on " + report.texts[result.text].name : "";
+}
+
+}  // namespace
+
+void find_partly_unchanged(const RunReport& report, FindingList& list) {
+  // The same tensors stay in many variants: said once of each set, with all variants.
+  struct Group {
+    std::vector<std::string> variants;
+    std::vector<size_t> lines;
+    size_t of = 0;
+    std::string precision;  // "" where they differ in it
+  };
+  std::map<std::vector<std::string>, Group> groups;
+  for (const ReportVariant* variant : own_variants(report)) {
+    if (!changed_something(*variant)) continue;
+    std::vector<std::string> unchanged;
+    std::set<std::string> precisions;
+    for (const TensorDifference& tensor : variant->difference->tensors) {
+      if (tensor.measures.count == 0 || tensor.measures.changed_count > 0) continue;
+      unchanged.push_back(tensor.name);
+      precisions.insert(tensor.effective_before);
+    }
+    if (unchanged.empty()) continue;
+    Group& group = groups[unchanged];
+    group.variants.push_back(report.label(*variant));
+    group.lines.push_back(variant->difference->line);
+    group.of = variant->difference->tensors.size();
+    group.precision = precisions.size() == 1 ? *precisions.begin() : "";
+  }
+  for (auto& [tensors, group] : groups) {
+    std::string because =
+        group.precision.empty()
+            ? ""
+            : fmt::format(", which {} {} in fact", for_count(tensors.size(), "is", "are"), group.precision);
+    list.add(fmt::format("{}: {} did not change{}: {}.", list_of(group.variants),
+                         counted(tensors.size(), "tensor"), because, list_of(tensors)),
+             group.lines);
+  }
+}
+
+void find_unchanged_but_different(const RunReport& report, FindingList& list) {
+  for (const ReportVariant* variant : own_variants(report)) {
+    if (!changed_nothing(*variant) || !differs(*variant)) continue;
+    list.add(fmt::format("{}: no value changed, and yet results differ from the baseline's. That should not "
+                         "be: please report it.",
+                         report.label(*variant)),
+             result_lines(*variant));
+  }
+}
+
+void find_changed_but_same(const RunReport& report, FindingList& list) {
+  for (const ReportVariant* variant : own_variants(report)) {
+    if (!changed_something(*variant) || !all_same(*variant)) continue;
+    bool unused = false;
+    for (const DivergenceResult& result : variant->divergences) unused = unused || result.all_unused;
+    const char* reason =
+        unused ? "the model uses none of the tensors"
+               : "no difference reaches the model's output, which is rare; look at what the tensors do";
+    list.add(fmt::format("{}: {} changed, and every distribution is exactly the baseline's: {}.",
+                         report.label(*variant), counted(variant->difference->total.changed_count, "value"),
+                         reason),
+             result_lines(*variant));
+  }
+}
+
+void find_unused(const RunReport& report, FindingList& list) {
+  for (const ReportVariant* variant : own_variants(report)) {
+    for (const DivergenceResult& result : variant->divergences) {
+      if (result.unused_tensors.empty()) continue;
+      size_t count = result.unused_tensors.size();
+      list.add(fmt::format("{}: the model's graph does not read {}: {}. Nothing can be said of {} rounding.",
+                           report.label(*variant), counted(count, "tensor"), list_of(result.unused_tensors),
+                           for_count(count, "its", "their")),
+               {result.line});
+      break;  // The same on every text.
+    }
+  }
+}
+
+void find_better(const RunReport& report, FindingList& list) {
+  for (const ReportVariant* variant : own_variants(report)) {
+    for (const DivergenceResult& result : variant->divergences) {
+      if (judge(result, control_of(report, *variant, result)) != Verdict::better) continue;
+      list.add(fmt::format("{}: perplexity{} is {} than the baseline's, beyond noise. Rounding adds no "
+                           "knowledge: on another text it may "
+                           "be worse; mean KLD ({}) says how much changed.",
+                           report.label(*variant), on_text(report, result),
+                           perplexity_words(result, Verdict::better), figure(result.kld_mean.value)),
+               {result.line});
+    }
+  }
+}
+
+void find_control_as_large(const RunReport& report, FindingList& list) {
+  std::map<size_t, std::vector<std::string>> names;  // by text
+  std::map<size_t, std::vector<size_t>> lines;
+  std::map<size_t, double> controls;
+  for (const ReportVariant* variant : own_variants(report)) {
+    if (!changed_something(*variant)) continue;
+    for (const DivergenceResult& result : variant->divergences) {
+      const DivergenceResult* control = control_of(report, *variant, result);
+      if (control == nullptr || !control->kld_mean.value || !result.kld_mean.value) continue;
+      if (*control->kld_mean.value < *result.kld_mean.value || *result.kld_mean.value == 0) continue;
+      names[result.text].push_back(report.label(*variant));
+      lines[result.text].insert(lines[result.text].end(), {result.line, control->line});
+      controls[result.text] = *control->kld_mean.value;
+    }
+  }
+  for (const auto& [text, variants] : names) {
+    std::string where = report.texts.size() > 1 ? " on " + report.texts[text].name : "";
+    list.add(
+        fmt::format(
+            "{} {}{} no more from the baseline than the control does (mean KLD {}), which only shows how far "
+            "any rounding moves this model.",
+            list_of(variants), for_count(variants.size(), "differs", "differ"), where,
+            figure(controls[text])),
+        lines[text]);
+  }
+}
+
+void find_few_chunks(const RunReport& report, FindingList& list) {
+  std::map<size_t, uint64_t> chunks;  // by text
+  std::map<size_t, std::vector<size_t>> lines;
+  for (const ReportVariant* variant : own_variants(report)) {
+    for (const DivergenceResult& result : variant->divergences) {
+      if (result.ln_ppl_ratio.error_chunks || !result.ln_ppl_ratio.value) continue;
+      if (judge(result, nullptr) == Verdict::same) continue;
+      chunks[result.text] = result.chunks;
+      lines[result.text].push_back(result.line);
+    }
+  }
+  for (const auto& [text, count] : chunks) {
+    list.add(fmt::format("{}: {} {} too few for errors over chunks; those shown take tokens as independent "
+                         "and are too small "
+                         "where neighbours suffer together. Eight or more chunks give both.",
+                         report.texts[text].name, counted(count, "chunk"), for_count(count, "is", "are")),
+             lines[text]);
+  }
+}
+
+void find_speed_differences(const RunReport& report, FindingList& list) {
+  struct Measure {
+    const char* what;
+    SpeedMeasure SpeedResult::*measure;
+  };
+  constexpr Measure kMeasures[] = {{"reading prompts", &SpeedResult::prompt},
+                                   {"generating", &SpeedResult::generation}};
+  for (const ReportVariant& variant : report.variants) {
+    if (!variant.speed) continue;
+    for (const Measure& row : kMeasures) {
+      const SpeedMeasure& measure = *variant.speed.*row.measure;
+      if (!measure.differs || !measure.ratio || !measure.interval) continue;
+      list.add(fmt::format(
+                   "{}: {} is {} times as fast as the baseline ({} to {} with {}).{}", report.label(variant),
+                   row.what, figure(measure.ratio), figure(measure.interval->low),
+                   figure(measure.interval->high), percent_figure(measure.interval->coverage),
+                   variant.file.empty()
+                       ? " In the types of the model no kernel differs: the machine was busy, or values are "
+                         "handled faster (zeros, subnormals)."
+                       : ""),
+               {variant.speed->line});
+    }
+  }
+}
+
+}  // namespace fakequant

@@ -1,0 +1,14 @@
+#pragma once
+// The tables of a comparison of two runs. Knows no sentences.
+
+#include <vector>
+
+#include "report/run_pairs.h"
+#include "report/tables.h"
+
+namespace fakequant {
+
+// Those that have rows; RunComparison lists them.
+std::vector<ReportTable> comparison_tables(const RunPairs& pairs);
+
+}  // namespace fakequant

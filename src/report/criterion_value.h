@@ -1,0 +1,14 @@
+#pragma once
+// Which of a criterion's values decided. Knows conditions as text: "mean_rel < 0.01".
+
+#include <optional>
+
+#include "report/run_report.h"
+
+namespace fakequant {
+
+// The value that is furthest from holding: the largest for < and <=, the smallest for > and >=; for = and !=, the first that does not hold,
+// else the first. Nothing where no value was measured, and for a check that is no condition.
+std::optional<CriterionValue> worst_value(const ReportCriterion& criterion);
+
+}  // namespace fakequant

@@ -1,0 +1,63 @@
+#include "report/variant_words.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text.h"
+#include "report/figures.h"
+
+namespace fakequant {
+
+std::string perplexity_words(const DivergenceResult& result, Verdict verdict) {
+  if (verdict == Verdict::unmeasured) return "not a number";
+  if (verdict == Verdict::same) return "the same";
+  double ratio = *result.ln_ppl_ratio.value;
+  constexpr double kManyTimes = 10;
+  if (std::exp(ratio) >= kManyTimes) return fmt::format("{} times the baseline's", figure(std::exp(ratio)));
+  double change = std::expm1(ratio);
+  std::optional<double> error = result.ln_ppl_ratio.error();
+  if (error) error = *error * std::exp(ratio);
+  // The sign is in the words.
+  std::string amount = percent_with_error(std::abs(change), error);
+  if (verdict == Verdict::noise)
+    return fmt::format("{} {}, which is noise", amount, change < 0 ? "lower" : "higher");
+  if (verdict == Verdict::unclear) return fmt::format("{} {}", amount, change < 0 ? "lower" : "higher");
+  return fmt::format("{} {}", amount, verdict == Verdict::better ? "better" : "worse");
+}
+
+std::string flip_words(const DivergenceResult& result) {
+  if (result.flips == 0) return "no top token flips";
+  return fmt::format("{} of top tokens flip", percent_figure(result.flip_share));
+}
+
+std::vector<const ReportVariant*> own_variants(const RunReport& report) {
+  std::vector<const ReportVariant*> result;
+  for (const ReportVariant& variant : report.variants) {
+    if (!variant.is_control) result.push_back(&variant);
+  }
+  return result;
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 6, kShown = 4;
+  if (names.empty()) return "";
+  if (names.size() > kMost) {
+    std::vector<std::string> first(names.begin(), names.begin() + kShown);
+    return fmt::format("{} and {} more", join(first, ", "), names.size() - kShown);
+  }
+  if (names.size() == 1) return names[0];
+  std::vector<std::string> all_but_last(names.begin(), names.end() - 1);
+  return join(all_but_last, ", ") + " and " + names.back();
+}
+
+bool changed_nothing(const ReportVariant& variant) {
+  return variant.difference && variant.difference->total.count > 0 &&
+         variant.difference->total.changed_count == 0;
+}
+
+bool changed_something(const ReportVariant& variant) {
+  return variant.difference && variant.difference->total.changed_count > 0;
+}
+
+}  // namespace fakequant

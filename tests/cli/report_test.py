@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""fakequant report: what it prints and writes, what it refuses, on folders made by sample_runs.py."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+import unittest
+
+import sample_runs
+import support
+
+
+def small(**more):
+    """A quick run: two variants on one text."""
+    return {"title": "small run", "model": "demo", "model_name": "demo", "chunks": 2, "histograms": False,
+            "texts": [("held out", support.DATA / "demo-wordnet-heldout.txt")], "stages": [("one", None)],
+            "variants": [("norms", "one", sample_runs.norms("0")), ("matrices", "one", [{"tensors": "ffn", "format": "int4:group=32"}])],
+            "prompts": [("Hello", 0, 42, 8)], "criteria": sample_runs.CRITERIA, **more}
+
+
+class ReportTest(support.ProgramTest):
+    """Runs are made once for the class: each test works on a copy."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.made = pathlib.Path(tempfile.mkdtemp(prefix="fakequant-runs-"))
+        cls.addClassCleanup(shutil.rmtree, cls.made, ignore_errors=True)
+        sample_runs.Builder(cls.made / "small", small()).build()
+        sample_runs.Builder(cls.made / "cut", small(title="cut run", unfinished=["matrices"], killed=True)).build()
+
+    def run_folder(self, name="small"):
+        folder = self.path(name)
+        shutil.copytree(self.made / name, folder)
+        return folder
+
+    def records(self, folder):
+        return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+
+    def test_prints_the_answer_and_names_the_files(self):
+        folder = self.run_folder()
+        result = self.run_ok("report", folder)
+        self.assertTrue(result.stdout.startswith("small run\n"), result.stdout)
+        self.assertRegex(result.stdout.replace("\n  ", " "), r"matrices \(ffn in int4:group=32, [0-9.]+ bits per weight\): perplexity")
+        self.assertTrue(result.stdout.endswith(f"{folder}/report.html\n{folder}/report.md\n"), result.stdout)
+        self.assertEqual(sorted(p.name for p in folder.iterdir()),
+                         ["experiment.toml", "journal.jsonl", "log.jsonl", "report.html", "report.md"])
+
+    def test_the_same_folder_gives_the_same_bytes(self):
+        folder = self.run_folder()
+        formats = "html,md,csv,json"
+        self.run_ok("report", folder, "--format", formats, "-o", self.path("a"))
+        self.run_ok("report", folder, "--format", formats, "-o", self.path("b"))
+        names = sorted(p.relative_to(self.path("a")) for p in self.path("a").rglob("*") if p.is_file())
+        self.assertGreater(len(names), 10)
+        for name in names:
+            self.assertEqual((self.path("a") / name).read_bytes(), (self.path("b") / name).read_bytes(), name)
+
+    def test_every_line_mark_is_a_line_with_that_number(self):
+        folder = self.run_folder()
+        self.run_ok("report", folder, "--format", "md")
+        records = self.records(folder)
+        text = (folder / "report.md").read_text()
+        row = next(line for line in text.splitlines() if line.startswith("| matrices ") and "held out" in line)
+        line = int(re.findall(r"\[J(\d+)\]", row)[-1])
+        record = records[line - 1]
+        self.assertEqual((record["kind"], record["variant"]), ("divergence", "v2"))
+        self.assertIn(f"{record['result']['model']['perplexity']:.4g}", row)
+        for mark in re.findall(r"\[J(\d+)\]", text.rsplit("\n[J12]", 1)[0]):
+            self.assertLessEqual(int(mark), len(records))
+
+    def test_csv_has_the_numbers_in_full(self):
+        folder = self.run_folder()
+        self.run_ok("report", folder, "--format", "csv")
+        with open(folder / "report_csv" / "divergence.csv", newline="", encoding="utf-8") as file:
+            rows = {row["variant"]: row for row in csv.DictReader(file)}
+        record = next(r for r in self.records(folder) if r["kind"] == "divergence" and r["variant"] == "v2")
+        measured = record["result"]["divergence"]
+        self.assertEqual(float(rows["matrices"]["kld_mean"]), measured["kld_mean"])
+        self.assertEqual(float(rows["matrices"]["ln_ppl_ratio"]), measured["ln_ppl_ratio"])
+        self.assertEqual(float(rows["matrices"]["kld_mean_error"]), measured["kld_error_chunks"] or measured["kld_error"])
+
+    def test_json_has_everything(self):
+        folder = self.run_folder()
+        report = self.run_json("report", folder)
+        self.assertEqual(report["schema_version"], 1)
+        self.assertTrue(report["finished"])
+        self.assertIn("divergence", report["tables"])
+        kinds = {finding["kind"] for finding in report["findings"]}
+        self.assertTrue({"cost", "criteria_passed", "criteria_failed"} <= kinds, kinds)
+        self.run_ok("report", folder, "--format", "json", "-o", self.path("one.json"))
+        self.assertEqual(json.loads(self.path("one.json").read_text()), report)
+
+    def test_an_unfinished_run_says_so_first(self):
+        folder = self.run_folder("cut")
+        result = self.run_ok("report", folder, "--format", "md")
+        self.assertIn("! This run is not finished (it was killed, or is still running): ", result.stdout)
+        head = (folder / "report.md").read_text()[:600]
+        self.assertIn("> **This run is not finished", head)
+
+    def test_compares_two_runs(self):
+        a, b = self.run_folder(), self.run_folder("cut")
+        result = self.run_ok("report", a, "--compare", a, "--format", "html,md,csv,json")
+        self.assertIn("identical to the last digit", result.stdout)
+        result = self.run_ok("report", a, "--compare", b, "--format", "md", "-o", self.path("c.md"))
+        self.assertTrue(self.path("c.md").read_text().startswith("<!-- fakequant report -->\n# Two runs: small and cut\n"))
+
+    def test_replaces_reports_and_nothing_else(self):
+        folder = self.run_folder()
+        self.run_ok("report", folder, "--format", "md,csv,html,json")
+        self.run_ok("report", folder, "--format", "md,csv,html,json")
+        (folder / "report.md").write_text("my own notes\n")
+        before = (folder / "report.html").stat().st_mtime_ns
+        result = self.run_ok("report", folder, code=support.FAILED)
+        self.assertIn("report.md: exists and is no report of fakequant", result.stderr)
+        self.assertEqual((folder / "report.html").stat().st_mtime_ns, before, "all files appear, or none")
+        self.assertEqual((folder / "report.md").read_text(), "my own notes\n")
+        self.run_ok("report", folder, "--force")
+        self.assertIn("small run", (folder / "report.md").read_text())
+        result = self.run_ok("report", folder, "--format", "md", "-o", folder / "journal.jsonl", code=support.FAILED)
+        self.assertIn("is no report", result.stderr)
+
+    def test_leaves_nothing_behind_where_it_fails(self):
+        folder = self.run_folder()
+        if os.geteuid() == 0:
+            self.skipTest("root may write everywhere")
+        folder.chmod(0o555)
+        self.addCleanup(folder.chmod, 0o755)
+        self.run_ok("report", folder, code=support.FAILED)
+        self.assertEqual(len(list(folder.iterdir())), 3)
+
+    def test_says_what_is_wrong_in_one_sentence(self):
+        folder = self.run_folder()
+        journal = folder / "journal.jsonl"
+        good = journal.read_text()
+        cases = [
+            (good.replace('"fakequant_journal": 1', '"fakequant_journal": 9', 1), r"journal.jsonl:1: "),
+            (good.replace('"weights": 4590848', '"weights": "many"', 1), r'journal.jsonl:2: models\[0\]\.weights: found the text "many", wanted'),
+            (good.replace('"outcome": "pass"', '"outcome": "perhaps"', 1), r"outcome: found the text \"perhaps\", wanted one of pass, fail"),
+            (good.split("\n", 1)[0] + "\n", r"no experiment"),
+        ]
+        for text, wanted in cases:
+            with self.subTest(wanted):
+                journal.write_text(text)
+                result = self.run_ok("report", folder, code=support.FAILED)
+                self.assertRegex(result.stderr, wanted)
+                self.assertEqual(result.stderr.count("\n"), 1)
+                self.assertEqual(result.stdout, "")
+        result = self.run_ok("report", self.path("nowhere"), code=support.FAILED)
+        self.assertIn("nowhere", result.stderr)
+
+    def test_refuses_wrong_usage(self):
+        folder = self.run_folder()
+        result = self.run_ok("report", folder, "--format", "htlm", code=support.WRONG_USAGE)
+        self.assertIn("did you mean html?", result.stderr)
+        self.run_ok("report", folder, "--compare", folder, "--charts", self.path("x"), code=support.WRONG_USAGE)
+        result = self.run_ok("report", folder, "-o", folder / "journal.jsonl", code=support.FAILED)
+        self.assertIn("wanted a folder for 2 files", result.stderr)
+
+    def test_names_are_shown_and_never_obeyed(self):
+        folder = self.run_folder()
+        journal = folder / "journal.jsonl"
+        evil = '<img src=x onerror=alert(1)>|[x](http://e)\\u001b[31m'
+        journal.write_text(journal.read_text().replace('"name": "matrices"', f'"name": "{evil}"'))
+        result = self.run_ok("report", folder)
+        self.assertNotIn("\x1b", result.stdout)
+        markdown = (folder / "report.md").read_text()
+        self.assertIn("\\<img src=x onerror=alert(1)>\\|\\[x\\](http\\://e)", markdown)
+        self.assertNotIn("\x1b", markdown)
+        self.assertNotIn("<img src=x", (folder / "report.html").read_text())
+
+
+if __name__ == "__main__":
+    support.main()
