@@ -53,7 +53,7 @@ int report_failures(const EvaluateJob& job, const FiniteWeights& weights) {
     if (result.failure) weights.explain(NonFiniteError("{}", *result.failure));
   }
   for (const TextMeasurements& made : job.made) {
-    if (std::optional<std::string> failure = first_failure(made))
+    if (std::optional<std::string> failure = made.first_failure())
       weights.explain(NonFiniteError("{}", *failure));
   }
   return kDone;
@@ -90,8 +90,7 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());
   check_options(options);
-  std::vector<PromptRun> prompts = read_prompts(options.text);
-  SessionWork work{options.compares(), options.text, prompts};
+  SessionWork work{options.compares(), text_work(options.text, options.decode, common.threads)};
   EvaluateJob job(options, common);
   for (const std::string& warning : job.inputs().checked().context_warnings()) warn(common, warning);
   FiniteWeights weights;

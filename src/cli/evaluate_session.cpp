@@ -104,9 +104,7 @@ void measure_together(const JobSession& planned, const Session& session, const T
 void measure_made(const JobSession& planned, const Session& session, const SessionWork& work,
                   const CommonOptions& common, EvaluateJob& job) {
   std::vector<SpeedSubject> subjects = session.speed_subjects();
-  auto measure = [&](std::span<const SpeedSubject> group) {
-    return measure_texts(group, work.prompts, work.text, planned.options.decode, common);
-  };
+  auto measure = [&](std::span<const SpeedSubject> group) { return measure_texts(group, work.text, common); };
   if (planned.part.plan.keeps_logits) {
     job.made.push_back(measure(subjects));
     return;
@@ -130,7 +128,7 @@ void measure_session(const JobSession& planned, const SessionWork& work, const C
       job.results[*planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
     }
   }
-  if (work.text.asked()) measure_made(planned, session, work, common, job);
+  if (work.text.any()) measure_made(planned, session, work, common, job);
   session.check_restored();
 }
 

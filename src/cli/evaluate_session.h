@@ -9,8 +9,7 @@ namespace fakequant::cli {
 
 struct SessionWork {
   bool compares;
-  const TextOptions& text;
-  const std::vector<PromptRun>& prompts;
+  TextWork text;
 };
 
 // Measures the session's variants on its texts, and what --prompts and --speed ask for. Throws Error as Session,

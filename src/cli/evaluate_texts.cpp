@@ -2,36 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/error.h"
-#include "base/parallel.h"
 #include "cli/generation_report.h"
 #include "cli/throughput_report.h"
-#include "evaluate/generation_json.h"
-#include "evaluate/throughput_json.h"
 
 namespace fakequant::cli {
-
-namespace {
-
-GenerationResult make_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
-                            const GenerationOptions& options, const CommonOptions& common) {
-  std::vector<Variant> variants;
-  for (const SpeedSubject& subject : subjects.subspan(1)) variants.push_back(subject.variant);
-  Progress progress("texts", generation_work(runs, variants.size()), common.progress(),
-                    Progress::Unit::tokens);
-  return measure_generation(subjects.front().variant, variants, runs, options,
-                            [&](uint64_t tokens) { progress.advance(tokens); });
-}
-
-SpeedResults time_all(std::span<const SpeedSubject> subjects, const SpeedOptions& options,
-                      const CommonOptions& common) {
-  Progress progress("speed", speed_work(subjects, options), common.progress(), Progress::Unit::runs);
-  return measure_throughput(subjects, options, steady_seconds(), [&] { progress.advance(1); });
-}
-
-}  // namespace
 
 void add_text_options(CLI::App& app, TextOptions& options) {
   app.add_option(
@@ -57,43 +32,25 @@ std::vector<PromptRun> read_prompts(const TextOptions& options) {
   return options.reads_file() ? load_prompts(options.prompts) : default_prompts();
 }
 
-TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
-                               const TextOptions& options, const DecodeOptions& decode,
+TextWork text_work(const TextOptions& options, const DecodeOptions& decode, int threads) {
+  TextWork work{read_prompts(options), generation_options(decode, options.chat)};
+  if (options.speed) work.speed = speed_options(decode, options.repetitions, threads);
+  return work;
+}
+
+TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const TextWork& work,
                                const CommonOptions& common) {
-  TextMeasurements result;
-  if (!runs.empty()) {
-    GenerationOptions generation;
-    generation.decode = decode;
-    generation.texts_at_once = max_thread_slots();
-    generation.chat_template = options.chat;
-    result.generation = make_texts(subjects, runs, generation, common);
-  }
-  if (options.speed) {
-    SpeedOptions speed;
-    speed.repetitions = options.repetitions;
-    speed.decode = decode;
-    speed.decode.threads = std::max(1, common.threads);
-    result.speed = time_all(subjects, speed, common);
-  }
-  return result;
+  std::optional<Progress> bar;
+  auto begin = [&](const char* what, uint64_t total, Progress::Unit unit) {
+    bar.reset();  // ends its line before the next one begins
+    bar.emplace(what, total, common.progress(), unit);
+  };
+  return fakequant::measure_texts(subjects, work, {begin, [&](uint64_t done) { bar->advance(done); }});
 }
 
 void print_measurements(const TextMeasurements& measured) {
   if (measured.generation) print_generation(*measured.generation);
   if (measured.speed) print_throughput(*measured.speed);
-}
-
-void add_measurements(Json& result, const TextMeasurements& measured) {
-  if (measured.generation) result["generation"].push_back(generation_json(*measured.generation));
-  if (measured.speed) result["speed"].push_back(throughput_json(*measured.speed));
-}
-
-std::optional<std::string> first_failure(const TextMeasurements& measured) {
-  if (!measured.generation) return std::nullopt;
-  for (const VariantTexts& variant : measured.generation->variants) {
-    if (variant.failure) return variant.failure;
-  }
-  return std::nullopt;
 }
 
 }  // namespace fakequant::cli

@@ -9,10 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
 #include "cli/command.h"
-#include "evaluate/generation.h"
-#include "evaluate/throughput.h"
+#include "evaluate/text_measurements.h"
 
 namespace fakequant::cli {
 
@@ -35,26 +33,14 @@ void add_text_options(CLI::App& app, TextOptions& options);
 // The prompts that were asked for, none or more. Reads and checks the file: before any model is loaded.
 std::vector<PromptRun> read_prompts(const TextOptions& options);
 
-// What --prompts and --speed measured; nothing of what was not asked for.
-struct TextMeasurements {
-  std::optional<GenerationResult> generation;
-  std::optional<SpeedResults> speed;
-};
+// What the options ask for, of a session's variants or of each model by itself. `threads` is what -t says, 0 for nothing.
+TextWork text_work(const TextOptions& options, const DecodeOptions& decode, int threads);
 
-// Makes texts of `runs` and times, as far as asked for, the first subject being the baseline of the others.
-// Types of caches and flash attention are those of `decode`. Texts are made by as many threads as there are, each its
-// own; times are taken with one, or with as many as -t says.
-TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const std::vector<PromptRun>& runs,
-                               const TextOptions& options, const DecodeOptions& decode,
+// Measures with progress bars.
+TextMeasurements measure_texts(std::span<const SpeedSubject> subjects, const TextWork& work,
                                const CommonOptions& common);
 
 // Prints what was measured.
 void print_measurements(const TextMeasurements& measured);
-
-// Adds the keys `generation` and `speed` to `result`, of what was measured.
-void add_measurements(Json& result, const TextMeasurements& measured);
-
-// Why a variant's texts could not be made, of the first one; nothing where all could.
-std::optional<std::string> first_failure(const TextMeasurements& measured);
 
 }  // namespace fakequant::cli

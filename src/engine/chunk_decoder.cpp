@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/guard.h"
 #include "engine/llama_context.h"
 #include "engine/llama_log.h"
@@ -29,9 +30,8 @@ ChunkDecoder::ChunkDecoder(const LoadedModel& model, const DecodeOptions& option
       vocabulary_size_(static_cast<size_t>(model.vocabulary_size())) {
   FQ_CHECK(options.context >= 2 && options.batch >= 1 && options.threads >= 1);
   if (group_size_ > llama_max_parallel_sequences()) {
-    throw Error("-b {}: found {} chunks of {} tokens in a batch, wanted at most {}; give -b {}",
-                options.batch, group_size_, options.context, llama_max_parallel_sequences(),
-                llama_max_parallel_sequences() * static_cast<size_t>(options.context));
+    throw Error("{}: found {} chunks of {} tokens in a batch, wanted at most {}", printable(model.path()),
+                group_size_, options.context, llama_max_parallel_sequences());
   }
   int total_context = static_cast<int>(group_size_) * options.context;
   options_.batch = std::min(options.batch, total_context);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/parallel.h"
+#include "evaluate/text_measurements.h"
 
 namespace fakequant {
 
@@ -59,12 +59,9 @@ Comparison BaselineSession::compare(const Variant& variant, size_t text_index,
 BaselineTexts& BaselineSession::baseline_texts(const std::vector<PromptRun>& runs, bool chat_template,
                                                const TextProgress& progress) {
   if (made_ != nullptr && runs_ == runs && chat_template_ == chat_template) return *made_;
-  GenerationOptions generation;
-  generation.decode = options_.decode;
-  generation.texts_at_once = max_thread_slots();
-  generation.chat_template = chat_template;
   made_.reset();
-  made_ = std::make_unique<BaselineTexts>(baseline(), runs, generation, progress);
+  made_ = std::make_unique<BaselineTexts>(baseline(), runs,
+                                          generation_options(options_.decode, chat_template), progress);
   runs_ = runs;
   chat_template_ = chat_template;
   return *made_;

@@ -14,6 +14,7 @@ Plan control_plan(TensorList tensors, const Format& format) {
     chosen.push_back(tensors[i]);
     indices.push_back(i);
   }
+  if (chosen.empty()) return {};
   Plan plan = make_plan(chosen, {{"control", std::nullopt, std::nullopt, format, Store::keep}});
   for (PlannedTensor& planned : plan.tensors) planned.tensor_index = indices[planned.tensor_index];
   return plan;

@@ -58,5 +58,16 @@ TEST(ControlPlan, LeavesRowsThatTheFormatDoesNotFit) {
   EXPECT_TRUE(plan.skipped.empty());
 }
 
+TEST(PlannedControls, SayHowMuchTheyRound) {
+  TestFolder folder;
+  Model model = mixed_model(folder);
+  EXPECT_EQ(plan_control(model, parse_format("bf16"))->name, "control: bf16:rne on 4 of 7 tensors");
+  GgufBuilder builder;
+  builder.add_tensor("norm", TensorType::F32, {5});
+  Model norms = Model::open(folder.write("norms.gguf", builder.build()));
+  EXPECT_EQ(plan_control(norms, parse_format("e4m3"))->name, "control: e4m3:rne everywhere");
+  EXPECT_FALSE(plan_control(norms, parse_format("q8_0"))) << "rows of 5 are no blocks";
+}
+
 }  // namespace
 }  // namespace fakequant

@@ -68,7 +68,18 @@ void EvaluationInputs::settle_context() {
         static_cast<int>(std::min<int64_t>(kDefaultBatch, int64_t{decode.context} * most_chunks_together()));
     decode.batch = std::max(most, 1);
   }
+  check_batch();
   for (const InputModel& model : models_) check_positions(model);
+}
+
+void EvaluationInputs::check_batch() const {
+  const DecodeOptions& decode = options_.decode;
+  int chunks = decode.batch / decode.context;
+  int most = most_chunks_together();
+  if (chunks <= most) return;
+  const char* name = options_.names.batch;
+  throw Error("{} {}: found {} chunks of {} tokens in a batch, wanted at most {}; give {} {}", name,
+              decode.batch, chunks, decode.context, most, name, int64_t{most} * decode.context);
 }
 
 // A model that looks positions up has no more than its table holds; llama.cpp would end the process.

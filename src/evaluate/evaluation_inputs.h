@@ -56,7 +56,8 @@ class EvaluationInputs {
   //   models   at least one, each file once
   //   throws   Error for models that llama.cpp refuses, that do not predict the next token, that end every text with a token, or that
   //            have fewer positions than the context; where compared models differ in their vocabulary or, making texts, in what ends
-  //            one; for a context or a vocabulary that the logits file does not have
+  //            one; for a context or a vocabulary that the logits file does not have; for a batch of more chunks than can be decoded
+  //            together
   EvaluationInputs(std::vector<InputModel> models, std::vector<InputText> texts, InputOptions options);
   EvaluationInputs(const EvaluationInputs&) = delete;
   EvaluationInputs& operator=(const EvaluationInputs&) = delete;
@@ -76,6 +77,7 @@ class EvaluationInputs {
  private:
   void open(InputModel& model) const;
   void settle_context();
+  void check_batch() const;
   void check_positions(const InputModel& model) const;
   void check_vocabularies() const;
   void check_ends() const;

@@ -78,10 +78,6 @@ void plan_logits(const SessionPlan& plan, uint64_t group_logits, const SessionOp
   budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
 }
 
-}  // namespace
-
-namespace {
-
 // Makes of a budget what fits: fewer logits where nobody said how many, fewer decoders. Throws Error where one decoder does not.
 void fit_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs, const SessionOptions& options,
                 uint64_t free, SessionBudget& budget) {
@@ -115,6 +111,7 @@ SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeed
       others + (budget.decoders - 1) * decoder_bytes(needs) + (plan.keeps_logits ? budget.logits_bytes : 0);
   return budget;
 }
+
 namespace {
 
 // A plan with only some of its variants, and the sources that those take.
