@@ -121,6 +121,15 @@ TEST(Changed, IsSaidWhereNoTextWasMeasured) {
             "that costs was not measured.");
 }
 
+TEST(Cost, DoesNotSayTwiceWhatTheNameSays) {
+  RunReport report = empty_report();
+  ReportVariant& variant = add_variant(report, "ffn_norm, bf16:rtz", 100);
+  variant.tensors = "ffn_norm";
+  variant.format = "bf16:rtz";
+  add_divergence(variant, 0.013, 0.002, 0.012);
+  EXPECT_TRUE(one(report, "cost").text.starts_with("ffn_norm, bf16:rtz (8 bits per weight): perplexity"));
+}
+
 TEST(Best, HasTheFewestBitsWithinNoise) {
   RunReport report = empty_report();
   add_divergence(add_variant(report, "worse", 100), 0.5, 0.02, 0.01);
