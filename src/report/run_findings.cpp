@@ -66,6 +66,14 @@ std::string subject_of(const RunReport& report, const ReportMeasurement& measure
   return subject;
 }
 
+// How a session ended whose run is not finished: " (stopped: the time limit was reached)".
+std::string state_words(const ReportSession& session) {
+  if (session.outcome.empty()) return " (it was killed, or is still running)";
+  if (session.outcome == "done") return "";
+  return session.text.empty() ? fmt::format(" ({})", session.outcome)
+                              : fmt::format(" ({}: {})", session.outcome, session.text);
+}
+
 }  // namespace
 
 void find_unfinished(const RunReport& report, FindingList& list) {
@@ -74,11 +82,7 @@ void find_unfinished(const RunReport& report, FindingList& list) {
     if (measurement.state == MeasurementState::missing) ++missing;
   }
   if (missing == 0) return;
-  const ReportSession* last = report.sessions.empty() ? nullptr : &report.sessions.back();
-  const char* state = last == nullptr                  ? ""
-                      : last->outcome.empty()          ? " (it was killed, or is still running)"
-                      : last->outcome == "interrupted" ? " (it was interrupted)"
-                                                       : "";
+  std::string state = report.sessions.empty() ? "" : state_words(report.sessions.back());
   list.add(fmt::format("This run is not finished{}: {} of {} measurements {} missing. fakequant run with "
                        "the same folder makes them.",
                        state, format_count(missing), format_count(report.measurements.size()),
