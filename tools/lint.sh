@@ -37,7 +37,7 @@ tools/check-includes.py
 finish "include rules" $?
 
 if command -v shellcheck >/dev/null; then
-  shellcheck tools/*.sh .ci/run
+  shellcheck tools/*.sh scripts/*.sh .ci/run
   finish "shell scripts" $?
 else
   echo "lint: shell scripts skipped, no shellcheck here"

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus of fuzz/gguf_reader_fuzz.cpp: small GGUF files, each with its own features, some of them broken.
+"""Writes seed corpora: small GGUF files for fuzz/gguf_reader_fuzz.cpp and journals for fuzz/journal_fuzz.cpp, each with its own
+features, some of them broken.
 
-The files are committed; run this again after changing it: tools/make-fuzz-seeds.py [FOLDER].
+The files are committed; run this again after changing it: tools/make-fuzz-seeds.py [FOLDER], a folder that has one for each program.
 """
 
+import json
 import struct
 import sys
 from pathlib import Path
@@ -53,7 +55,7 @@ def gguf(pairs=(), tensors=(), version=3, alignment=32, last_padding=True) -> by
     return head + (data if last_padding else data[:end])
 
 
-def seeds() -> dict:
+def gguf_seeds() -> dict:
     scalars = [pair(b"t.%d" % kind, kind, 1) for kind in FORMATS] + [pair(b"t.str", STRING, b"text")]
     arrays = [array(b"a.%d" % kind, kind, [1, 0, 1]) for kind in FORMATS]
     words = [array(b"tokenizer.ggml.tokens", STRING, [b"<s>", b"", b"\xe2\x96\x81a", b"\n"])]
@@ -85,12 +87,42 @@ def seeds() -> dict:
     }
 
 
+def journal(*records, header='{"fakequant_journal": 1}', end="\n") -> bytes:
+    lines = [header] + [record if isinstance(record, str) else json.dumps(record, separators=(",", ":")) for record in records]
+    return ("\n".join(lines) + end).encode()
+
+
+def journal_seeds() -> dict:
+    wanted = [{"kind": "inspect", "key": "k1", "model": "m1", "variant": None, "text": None},
+              {"kind": "divergence", "key": "k2", "model": "m1", "variant": "v1", "text": "t1"}]
+    experiment = {"kind": "experiment", "title": "t", "measurements": wanted, "key": "e"}
+    inspect = {"kind": "inspect", "key": "k1", "model": "m1", "result": {"weights": 5, "x": -1.5e-7, "text": "\u00e9\ud83d\ude00"}}
+    failed = {"kind": "divergence", "key": "k2", "model": "m1", "variant": "v1", "text": "t1", "failure": "out of memory"}
+    rest = [{"kind": "criterion", "stage": "s", "name": "c", "outcome": "pass"}, {"kind": "warning", "text": "hm"},
+            {"kind": "decision", "stage": "s", "action": "run", "reasons": []}]
+    return {
+        "whole": journal(experiment, inspect, failed, *rest),
+        "run_again": journal(experiment, failed, rest[0], rest[1], experiment, {**failed, "result": {}}, *rest, rest[0], rest[1]),
+        "empty": b"",
+        "header": journal(),
+        "cut_header": journal(end="")[:9],
+        "cut_line": journal(experiment, inspect, end=""),
+        "other_version": journal(experiment, header='{"fakequant_journal": 2}'),
+        "no_record": journal(experiment, "{", inspect),
+        "key_twice": journal('{"kind":"a","kind":"b"}'),
+        "deep": journal('{"a":' + "[" * 70 + "]" * 70 + "}"),
+        "numbers": journal('{"kind":"a","x":[0,-0,1e308,18446744073709551615,-9223372036854775808,1e999]}'),
+        "not_utf8": journal(experiment)[:-3] + b'\xff\xfe"}\n',
+        "zeros": journal(experiment) + bytes(40),
+    }
+
+
 def main() -> None:
-    default = Path(__file__).resolve().parent.parent / "fuzz" / "corpus" / "gguf_reader"
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in seeds().items():
-        (folder / f"{name}.gguf").write_bytes(data)
+    corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "fuzz" / "corpus"
+    for folder, end, files in (("gguf_reader", ".gguf", gguf_seeds()), ("journal", ".jsonl", journal_seeds())):
+        (corpus / folder).mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (corpus / folder / f"{name}{end}").write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,23 @@ std::optional<uint64_t> parse_bytes(std::string_view text) {
   return static_cast<uint64_t>(bytes);
 }
 
+std::optional<double> parse_seconds(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double seconds;
+  };
+  constexpr Unit kUnits[] = {{"ms", 0.001}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+  size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  double number = 0;
+  if (!parse_double(text.substr(0, digits), number)) return std::nullopt;
+  std::string_view rest = text.substr(digits);
+  std::string name = lower(rest.substr(std::min(rest.find_first_not_of(' '), rest.size())));
+  for (const Unit& unit : kUnits) {
+    if (name == unit.name) return number * unit.seconds;
+  }
+  return std::nullopt;
+}
+
 std::string format_count(uint64_t count) {
   std::string digits = std::to_string(count);
   for (size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, 1, ',');

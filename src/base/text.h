@@ -28,6 +28,10 @@ std::string format_bytes(uint64_t bytes);
 // iB, case ignored. Nothing for other text and for more than 2^63.
 std::optional<uint64_t> parse_bytes(std::string_view text);
 
+// The seconds that a person means by "90 s", "5 min", "2h" or "1.5 d": a number and one of ms, s, min, h and d, with or without
+// spaces between, case ignored. Nothing for other text.
+std::optional<double> parse_seconds(std::string_view text);
+
 // A whole number with thousands separated by commas: 1,234,567.
 std::string format_count(uint64_t count);
 

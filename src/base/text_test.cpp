@@ -37,6 +37,21 @@ TEST(ParseBytes, TakesNothingElse) {
   }
 }
 
+TEST(ParseSeconds, TakesANumberAndAUnit) {
+  EXPECT_EQ(parse_seconds("90 s"), 90);
+  EXPECT_EQ(parse_seconds("90s"), 90);
+  EXPECT_EQ(parse_seconds("5 min"), 300);
+  EXPECT_EQ(parse_seconds("2H"), 7200);
+  EXPECT_EQ(parse_seconds("1.5 d"), 129600);
+  EXPECT_EQ(parse_seconds("250 ms"), 0.25);
+}
+
+TEST(ParseSeconds, TakesNothingElse) {
+  for (const char* text :
+       {"", "90", "s", "-1 s", "+1 s", " 1 s", "1 s ", "1 m", "1h30", "1 hour", "1e3 s", "inf s", "1.2.3 s"})
+    EXPECT_EQ(parse_seconds(text), std::nullopt) << text;
+}
+
 TEST(FormatCount, SeparatesThousands) {
   EXPECT_EQ(format_count(0), "0");
   EXPECT_EQ(format_count(999), "999");

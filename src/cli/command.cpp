@@ -18,6 +18,7 @@ namespace fakequant::cli {
 namespace {
 
 constexpr const char* kDemoModel = "demo-4.6m-f16.gguf";
+constexpr const char* kDemoText = "demo-wordnet-heldout.txt";
 
 // Where the demo model and text lie: $FAKEQUANT_DATA, beside the installed program, in the source tree.
 std::vector<std::string> data_folders() {
@@ -52,6 +53,8 @@ const std::vector<Command>& commands() {
        add_compare},
       {"evaluate", "what a change of precision costs: perplexity, KL divergence, texts, speed", false,
        add_evaluate},
+      {"run", "carry out an experiment, or go on with one: stages, decisions, early stop", false, add_run},
+      {"worker", "make measurements for a run, which starts it", true, add_worker},
       {"report", "what a run found: the answer in words, a page with charts, tables", false, add_report},
       {"generate", "write the man page or shell completions to standard output", true, add_generate},
   };
@@ -90,17 +93,31 @@ void add_epsilon_option(CLI::App& app, double& epsilon, const std::string& formu
       ->type_name("X");
 }
 
-std::string model_path(const std::string& argument) {
-  if (argument != "demo") return argument;
+namespace {
+
+std::string installed(const char* what, const char* name) {
   std::vector<std::string> folders = data_folders();
   for (const std::string& folder : folders) {
-    std::string path = folder + "/" + kDemoModel;
+    std::string path = folder + "/" + name;
     std::error_code error;
     if (std::filesystem::exists(path, error)) return path;
   }
-  throw Error(
-      "the demo model {} is not installed: looked in {}; set FAKEQUANT_DATA to the folder that holds it",
-      kDemoModel, fmt::join(folders, " and "));
+  throw Error("the demo {} {} is not installed: looked in {}; set FAKEQUANT_DATA to the folder that holds it", what, name,
+              fmt::join(folders, " and "));
+}
+
+}  // namespace
+
+std::string model_path(const std::string& argument) {
+  return argument == kDemoName ? installed("model", kDemoModel) : argument;
+}
+
+std::string text_path(const std::string& argument) {
+  return argument == kDemoName ? installed("text", kDemoText) : argument;
+}
+
+DemoFiles demo_files() {
+  return {[] { return model_path(std::string(kDemoName)); }, [] { return text_path(std::string(kDemoName)); }};
 }
 
 Model open_model(const std::string& argument) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "experiment/config.h"
 #include "gguf/shards.h"
 
 namespace fakequant::cli {
@@ -57,6 +58,8 @@ std::function<int()> add_formats(CLI::App& app, CommonOptions& common);
 std::function<int()> add_quantize(CLI::App& app, CommonOptions& common);
 std::function<int()> add_compare(CLI::App& app, CommonOptions& common);
 std::function<int()> add_evaluate(CLI::App& app, CommonOptions& common);
+std::function<int()> add_run(CLI::App& app, CommonOptions& common);
+std::function<int()> add_worker(CLI::App& app, CommonOptions& common);
 std::function<int()> add_report(CLI::App& app, CommonOptions& common);
 std::function<int()> add_generate(CLI::App& app, CommonOptions& common);
 
@@ -65,6 +68,12 @@ void add_epsilon_option(CLI::App& app, double& epsilon, const std::string& formu
 
 // The path that a MODEL argument means: the installed demo model for "demo", else the argument itself.
 std::string model_path(const std::string& argument);
+
+// The same for a text: the installed demo text for "demo".
+std::string text_path(const std::string& argument);
+
+// What "demo" stands for in an experiment.
+DemoFiles demo_files();
 
 // Opens a MODEL argument.
 Model open_model(const std::string& argument);

@@ -93,15 +93,16 @@ int run(EvaluateOptions& options, const CommonOptions& common) {
   std::vector<PromptRun> prompts = read_prompts(options.text);
   SessionWork work{options.compares(), options.text, prompts};
   EvaluateJob job(options, common);
-  job.inputs().warn_of_context(common);
+  for (const std::string& warning : job.inputs().checked().context_warnings()) warn(common, warning);
   FiniteWeights weights;
-  for (const InputFile& file : job.inputs().files()) weights.check(common, file.name, file.model);
+  for (const InputModel& file : job.inputs().checked().models())
+    weights.check(common, file.name, *file.model);
   try {
     for (const JobSession& session : job.sessions) measure_session(session, work, common, job);
   } catch (const NonFiniteError& error) {
     weights.explain(error);
   }
-  job.inputs().check_unchanged();
+  job.inputs().checked().check_unchanged();
   EvaluationSettings settings{.decode = options.decode,
                               .threads = options.threads,
                               .flash_attention = options.flash_attention,

@@ -1,23 +1,17 @@
 #pragma once
-// The models and texts that evaluate is given: opened without weights and checked against each other. Knows no variants.
+// The options of evaluate, and the files that they name: opened, read, and handed to EvaluationInputs. Knows no variants.
 
 #include <deque>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/file_state.h"
 #include "cli/evaluate_texts.h"
 #include "cli/recipe_options.h"
-#include "evaluate/corpus.h"
-#include "evaluate/logits_file.h"
-#include "evaluate/session.h"
+#include "evaluate/evaluation_inputs.h"
+#include "tensors/importance.h"
 
 namespace fakequant::cli {
-
-inline constexpr int kDefaultBatch = 2048;  // tokens
 
 struct EvaluateOptions {
   std::vector<std::string> models;
@@ -42,53 +36,28 @@ struct EvaluateOptions {
   bool compares() const { return !baseline.empty() || recipe.given(); }
 };
 
-// A model's file.
-struct InputFile {
-  std::string name;  // as the user gave it
-  Model model;
-  std::optional<LoadedModel> planned;  // without its weights
-  std::vector<FileState> states;       // of its parts, when it was opened
-
-  ModelSource source(const ModelOptions& options) const;
-};
-
+// Opens what the options name.
 class EvaluateInputs {
  public:
-  // Opens all models and reads all texts, and settles options.decode.context. Throws Error for what cannot be read or evaluated, and
-  // where models that are compared have different vocabularies, or end the texts of --prompts with different tokens.
+  // Reads all texts, opens all models, and puts the settled context and batch into options.decode. Throws Error for what cannot be
+  // read, and as EvaluationInputs does.
   EvaluateInputs(EvaluateOptions& options, const CommonOptions& common);
   EvaluateInputs(const EvaluateInputs&) = delete;
   EvaluateInputs& operator=(const EvaluateInputs&) = delete;
 
-  const InputFile& file(const std::string& name) const;          // of a MODEL argument or the baseline
-  const std::deque<InputFile>& files() const { return files_; }  // each once
-  const std::optional<LogitsFile>& logits_file() const {
-    return logits_file_;
-  }  // the baseline, where it is one
+  const InputModel& model(const std::string& name) const;  // of a MODEL argument or the baseline
+  const EvaluationInputs& checked() const { return *checked_; }
+  // The baseline, where it is one.
+  const std::optional<LogitsFile>& logits_file() const { return logits_file_; }
   const ImportanceMatrix& importance() const { return importance_; }
 
-  // The texts as the model reads them. Throws Error for one that is too short, or that is not the logits file's.
-  std::vector<TokenizedText> texts(const InputFile& file) const;
-
-  // Throws Error when a file of a model has changed since it was opened: then what was measured is of neither version.
-  void check_unchanged() const;
-
-  // Warns of models that were trained on fewer tokens than a chunk has.
-  void warn_of_context(const CommonOptions& common) const;
-
  private:
-  void open_files(const CommonOptions& common);
-  void settle_context();
-  void check_positions(const InputFile& file) const;
-  void check_vocabularies() const;
-  void check_ends() const;
-  void check_logits_file(std::vector<TokenizedText>& texts) const;
+  std::vector<InputModel> open_models(const EvaluateOptions& options, const CommonOptions& common);
 
-  EvaluateOptions& options_;
-  std::vector<std::string> contents_;  // of the texts
-  std::deque<InputFile> files_;
+  std::deque<Model> opened_;
   std::optional<LogitsFile> logits_file_;
   ImportanceMatrix importance_;
+  std::optional<EvaluationInputs> checked_;
 };
 
 }  // namespace fakequant::cli

@@ -8,6 +8,7 @@
 #include "base/free_memory.h"
 #include "base/text.h"
 #include "evaluate/control.h"
+#include "evaluate/recipe_placement.h"
 #include "formats/format_grammar.h"
 
 namespace fakequant::cli {
@@ -16,41 +17,6 @@ namespace {
 
 using Kind = EvaluatedVariant::Kind;
 
-// A model that exists nowhere; `make` gives it again each time it is loaded.
-ModelSource virtual_source(std::string name, const ModelOptions& options,
-                           std::function<std::unique_ptr<VirtualFile>()> make) {
-  auto load = [make = std::move(make), options](LoadedModel::Weights weights) {
-    std::unique_ptr<VirtualFile> file = make();
-    return LoadedModel::load(*file, options, weights);
-  };
-  return {std::move(name), load, false};
-}
-
-// "3 tensors stored as F32, 1 tensor stored as F16": what differs from the model's own types.
-std::string type_changes(const Model& model, const std::vector<TensorType>& types) {
-  std::vector<std::string> parts;
-  for (const TypeFacts& facts : all_tensor_types()) {
-    size_t count = 0;
-    for (size_t i = 0; i < types.size(); ++i)
-      count += types[i] == facts.type && types[i] != model.tensors()[i].info->type ? 1 : 0;
-    if (count > 0) parts.push_back(fmt::format("{} stored as {}", counted(count, "tensor"), facts.name));
-  }
-  return join(parts, ", ");
-}
-
-// llama.cpp ends the process when its kernels meet such tensors.
-void check_one_dimensional(const Model& model, const PlannedRecipe& recipe) {
-  for (const PlannedTensor& planned : recipe.plan().tensors) {
-    const TensorInfo& info = *model.tensors()[planned.tensor_index].info;
-    TensorType type = recipe.types()[planned.tensor_index];
-    if (info.shape.size() > 1 || type == TensorType::F32 || type == info.type) continue;
-    throw Error(
-        "{}: --store would put '{}' into {}, wanted F32 for a tensor of one dimension: llama.cpp's kernels "
-        "take no other; give --store keep or auto",
-        recipe.name(), printable(info.name), name_of(type));
-  }
-}
-
 }  // namespace
 
 size_t EvaluateJob::Draft::add_source(ModelSource source) {
@@ -58,7 +24,7 @@ size_t EvaluateJob::Draft::add_source(ModelSource source) {
   return plan.sources.size() - 1;
 }
 
-void EvaluateJob::Draft::add(size_t result, PlannedVariant variant) {
+void EvaluateJob::Draft::add(std::optional<size_t> result, PlannedVariant variant) {
   plan.variants.push_back(std::move(variant));
   results.push_back(result);
 }
@@ -72,7 +38,7 @@ EvaluateJob::EvaluateJob(EvaluateOptions& options, const CommonOptions& common)
   }
 }
 
-size_t EvaluateJob::add_result(std::string name, Kind kind, const InputFile& file,
+size_t EvaluateJob::add_result(std::string name, Kind kind, const InputModel& file,
                                const PlannedRecipe* recipe) {
   EvaluatedVariant& result = results.emplace_back();
   result.name = std::move(name);
@@ -98,11 +64,12 @@ void EvaluateJob::drop_control_without_memory(Draft& draft, const std::vector<Me
 }
 
 // `file` is the model that reads the texts.
-void EvaluateJob::add_sessions(Draft& draft, const InputFile& file) {
+void EvaluateJob::add_sessions(Draft& draft, const InputModel& file) {
   std::vector<MemoryNeeds> needs;
   for (const ModelSource& source : draft.plan.sources) needs.push_back(memory_needs(source, options_.decode));
-  std::vector<TokenizedText> texts = inputs_.texts(file);
-  SessionOptions options{options_.decode, options_.threads, 1, options_.logits_bytes};
+  std::vector<TokenizedText> texts = inputs_.checked().texts(file);
+  SessionOptions options{
+      .decode = options_.decode, .threads = options_.threads, .logits_bytes = options_.logits_bytes};
   auto group = static_cast<size_t>(std::max(1, options_.decode.batch / options_.decode.context));
   for (const TokenizedText& text : texts)
     options.most_groups = std::max(options.most_groups, (text.chunks + group - 1) / group);
@@ -120,9 +87,9 @@ void EvaluateJob::plan_alone() {
   ModelOptions options = options_.model;
   options.mapped = true;  // no recipe changes these models
   for (const std::string& name : options_.models) {
-    const InputFile& file = inputs_.file(name);
+    const InputModel& file = inputs_.model(name);
     Draft draft;
-    size_t source = draft.add_source(file.source(options));
+    size_t source = draft.add_source(file_source(file, options));
     draft.add(add_result(name, Kind::model, file), {name, source});
     add_sessions(draft, file);
   }
@@ -147,14 +114,14 @@ void EvaluateJob::check_options_of_logits_file() const {
 
 void EvaluateJob::plan_comparison() {
   Draft main;
-  const InputFile& first = inputs_.file(options_.models.front());
-  const InputFile* baseline = nullptr;
+  const InputModel& first = inputs_.model(options_.models.front());
+  const InputModel* baseline = nullptr;
   if (!inputs_.logits_file()) {
-    baseline = options_.baseline.empty() ? &first : &inputs_.file(options_.baseline);
+    baseline = options_.baseline.empty() ? &first : &inputs_.model(options_.baseline);
     main.plan.keeps_logits = true;
     ModelOptions options = options_.model;
     options.mapped = !changes_baseline();
-    main.add(kNoResult, {baseline->name, main.add_source(baseline->source(options))});
+    main.add(std::nullopt, {baseline->name, main.add_source(file_source(*baseline, options))});
   } else {
     check_options_of_logits_file();
   }
@@ -182,18 +149,22 @@ void EvaluateJob::add_models(Draft& main) {
   // No recipe changes these models. What is timed is held as the baseline is, which the control row may change.
   options.mapped = !options_.text.speed || !changes_baseline();
   for (const std::string& name : options_.models) {
-    const InputFile& file = inputs_.file(name);
+    const InputModel& file = inputs_.model(name);
     bool is_baseline =
-        !options_.baseline.empty() && !inputs_.logits_file() && &file == &inputs_.file(options_.baseline);
-    size_t source = is_baseline ? 0 : main.add_source(file.source(options));
+        !options_.baseline.empty() && !inputs_.logits_file() && &file == &inputs_.model(options_.baseline);
+    size_t source = is_baseline ? 0 : main.add_source(file_source(file, options));
     main.add(add_result(name, Kind::model, file), {name, source});
   }
 }
 
-PlannedRecipe& EvaluateJob::plan_recipe(std::string name, Plan plan, const InputFile& file) {
+const InputModel& EvaluateJob::recipe_file() const {
+  return inputs_.model(options_.models.front());
+}
+
+PlannedRecipe& EvaluateJob::plan_recipe(std::string name, Plan plan, const InputModel& file) {
   uint64_t seed = options_.recipe.seed.value_or(kDefaultSeed);
   return recipes_.emplace_back(std::move(name), std::move(plan),
-                               RecipeInputs{file.model, inputs_.importance(), seed}, common_.progress());
+                               RecipeInputs{*file.model, inputs_.importance(), seed}, common_.progress());
 }
 
 void EvaluateJob::add_recipes(Draft& main) {
@@ -205,20 +176,20 @@ void EvaluateJob::add_recipes(Draft& main) {
   }
   if (options_.model.repack)
     throw UsageError("--repack excludes recipes: rearranged weights cannot be changed in memory");
-  const InputFile& file = inputs_.file(options_.models.front());
+  const InputModel& file = recipe_file();
   PlanOptions plan_options{.store = parse_store(options_.recipe.store),
                            .skip_unfit = options_.recipe.skip_unfit};
   // The model itself is the first source where it is the baseline.
   size_t source = 0;
   bool is_baseline =
-      main.plan.keeps_logits && (options_.baseline.empty() || &file == &inputs_.file(options_.baseline));
-  if (!is_baseline) source = main.add_source(file.source(options_.model));
-  for (NamedRules& named : named_rules(options_.recipe, file.model)) {
-    Plan plan = make_plan(file.model.tensors(), named.rules, plan_options);
-    if (is_stochastic(plan)) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
+      main.plan.keeps_logits && (options_.baseline.empty() || &file == &inputs_.model(options_.baseline));
+  if (!is_baseline) source = main.add_source(file_source(file, options_.model));
+  for (NamedRules& named : named_rules(options_.recipe, *file.model)) {
+    Plan plan = make_plan(file.model->tensors(), named.rules, plan_options);
+    if (plan.is_stochastic()) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
     PlannedRecipe& recipe = plan_recipe(std::move(named.name), std::move(plan), file);
-    check_one_dimensional(file.model, recipe);
-    warn_of_plan(common_, file.model, recipe.plan(), recipe.rounders().without_importance(),
+    check_one_dimensional(recipe, SettingNames{}.store);
+    warn_of_plan(common_, *file.model, recipe.plan(), recipe.rounders().without_importance(),
                  options_.recipe.importance);
     size_t result = add_recipe(recipe, source, main);
     if (options_.real) add_real(recipe, result, main);
@@ -232,96 +203,66 @@ void EvaluateJob::add_recipes(Draft& main) {
 }
 
 size_t EvaluateJob::add_recipe(PlannedRecipe& recipe, size_t source, Draft& main) {
-  const InputFile& file = inputs_.file(options_.models.front());
-  size_t result = add_result(recipe.name(), Kind::recipe, file, &recipe);
-  if (!recipe.changes_types()) {
-    main.add(result, {recipe.name(), source, &recipe});
-  } else if (options_.baseline.empty()) {
-    add_widened_recipe(recipe, result, main);
-  } else {
-    add_rounded(recipe, result, main);
+  size_t result = add_result(recipe.name(), Kind::recipe, recipe_file(), &recipe);
+  ComparedWith whom = options_.baseline.empty() ? ComparedWith::itself : ComparedWith::another;
+  RecipePlacement placement = place_recipe(recipe, whom, common_.progress());
+  Draft* draft = &main;
+  if (placement.baseline_types) {
+    Widened& baseline = widened_as(*placement.baseline_types, main);
+    results[result].baseline_name = baseline.source.name;
+    results[result].widening = baseline.result;
+    results[result].storage = placement.storage;
+    draft = &baseline.draft;
+    source = 0;
   }
+  if (!placement.is_patch) source = draft->add_source(rounded_source(recipe, options_.model));
+  draft->add(result, {recipe.name(), source, &recipe, placement.is_patch});
   return result;
 }
 
-// The recipe's result is loaded: no model in memory has its types.
-void EvaluateJob::add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft) {
-  size_t source =
-      draft.add_source(virtual_source(recipe.name(), options_.model, [&recipe] { return recipe.rounded(); }));
-  draft.add(result, {recipe.name(), source, &recipe, false});
-}
-
 // Storing alone is a row of its own.
-EvaluateJob::Widened& EvaluateJob::widened_as(std::vector<TensorType> types, Draft& main) {
+EvaluateJob::Widened& EvaluateJob::widened_as(const std::vector<TensorType>& types, Draft& main) {
   for (Widened& known : widened_) {
     if (known.types == types) return known;
   }
-  const InputFile& file = inputs_.file(options_.models.front());
-  Widened& added = widened_.emplace_back();
-  added.types = std::move(types);
-  added.name = "unrounded, " + type_changes(file.model, added.types);
-  added.source = virtual_source(added.name, options_.model,
-                                [&file, &added] { return widened(file.model, added.types); });
-  added.result = add_result(added.name, Kind::widening, file);
-  main.add(added.result, {added.name, main.add_source(added.source)});
+  ModelSource source = widened_source(*recipe_file().model, types, options_.model);
+  Widened& added = widened_.emplace_back(Widened{types, source});
+  added.result = add_result(source.name, Kind::widening, recipe_file());
+  main.add(added.result, {source.name, main.add_source(source)});
   added.draft.plan.keeps_logits = true;
-  added.draft.add(kNoResult, {added.name, added.draft.add_source(added.source)});
+  added.draft.add(std::nullopt, {source.name, added.draft.add_source(source)});
   return added;
 }
 
-// The baseline is the model stored alike and unrounded.
-void EvaluateJob::add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main) {
-  Widened& baseline = widened_as(recipe.baseline_types(common_.progress()), main);
-  results[result].baseline_name = baseline.name;
-  results[result].widening = baseline.result;
-  if (baseline.types == recipe.types()) {
-    baseline.draft.add(result, {recipe.name(), 0, &recipe});
-  } else {
-    results[result].storage = type_changes(inputs_.file(options_.models.front()).model, recipe.types());
-    add_rounded(recipe, result, baseline.draft);
-  }
-}
-
 void EvaluateJob::add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main) {
-  const InputFile& file = inputs_.file(options_.models.front());
-  size_t count = recipe.really_quantizable().size();
-  if (count == 0) {
+  std::optional<ModelSource> source = really_quantized_source(recipe, options_.model);
+  if (!source) {
     warn(common_,
          fmt::format("--real: {} rounds no matrix to a type of ggml's, which alone have kernels (ggml's own "
                      "MX and NV formats are mxfp4_ggml and nvfp4_ggml)",
                      recipe.name()));
     return;
   }
-  size_t left = recipe.plan().tensors.size() - count;
-  std::string name = fmt::format("{}, really quantized", recipe.name());
-  if (left > 0) name += fmt::format(" ({} fake)", counted(left, "tensor"));
-  size_t result = add_result(name, Kind::real, file);
-  size_t source =
-      main.add_source(virtual_source(name, options_.model, [&recipe] { return recipe.really_quantized(); }));
+  size_t result = add_result(source->name, Kind::real, recipe_file());
   results[fake_result].real = result;
   if (recipe.changes_types() && options_.baseline.empty())
-    results[result].baseline_name = file.name + " as it is";
-  main.add(result, {name, source});
+    results[result].baseline_name = recipe_file().name + " as it is";
+  main.add(result, {source->name, main.add_source(*source)});
 }
 
-void EvaluateJob::add_control(const InputFile& file, Draft& main) {
+void EvaluateJob::add_control(const InputModel& file, Draft& main) {
   Format format = parse_format(options_.control.empty() ? "bf16" : options_.control);
-  Plan plan = control_plan(file.model.tensors(), format);
-  size_t chosen = plan.tensors.size();
-  if (chosen == 0) {
+  std::optional<Control> control = plan_control(*file.model, format);
+  if (!control) {
     warn(common_,
          fmt::format("no control row: {} has no tensor that takes {} in the type that it is stored as",
                      printable(file.name), format.name));
     return;
   }
-  size_t all = file.model.tensors().size();
-  std::string name =
-      fmt::format("control: {} {}", format.name,
-                  chosen == all ? "everywhere" : fmt::format("on {} of {} tensors", chosen, all));
-  if (is_stochastic(plan)) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
-  PlannedRecipe& recipe = plan_recipe(name, std::move(plan), file);
+  if (control->plan.is_stochastic()) seed_ = options_.recipe.seed.value_or(kDefaultSeed);
+  PlannedRecipe& recipe = plan_recipe(control->name, std::move(control->plan), file);
   main.control = main.plan.variants.size();
-  main.add(add_result(name, Kind::control, file, &recipe), {name, 0, &recipe});
+  main.add(add_result(recipe.name(), Kind::control, file, &recipe), {recipe.name(), 0, &recipe});
 }
 
 }  // namespace fakequant::cli

@@ -10,6 +10,7 @@
 
 #include "cli/evaluate_inputs.h"
 #include "cli/evaluate_report.h"
+#include "evaluate/session_plan.h"
 
 namespace fakequant::cli {
 
@@ -18,11 +19,9 @@ struct JobSession {
   SessionPart part;
   SessionOptions options;
   std::vector<TokenizedText> texts;
-  std::vector<size_t> results;  // of each variant of the part, into EvaluateJob::results
+  // Of each variant of the part, into EvaluateJob::results; nothing for its baseline, which has none of its own.
+  std::vector<std::optional<size_t>> results;
 };
-
-// The result of a session's baseline has none of its own.
-inline constexpr size_t kNoResult = static_cast<size_t>(-1);
 
 // Everything that stays alive while models are evaluated.
 class EvaluateJob {
@@ -43,21 +42,20 @@ class EvaluateJob {
   // A session in the making: `results` of each variant of the plan.
   struct Draft {
     SessionPlan plan;
-    std::vector<size_t> results;
+    std::vector<std::optional<size_t>> results;
 
     std::optional<size_t> control = {};  // which variant, the last one, rounds all weights
 
     size_t add_source(ModelSource source);
-    void add(size_t result, PlannedVariant variant);
+    void add(std::optional<size_t> result, PlannedVariant variant);
   };
 
   // The model stored as some recipes store it, unrounded: what those are compared with.
   struct Widened {
     std::vector<TensorType> types;
-    std::string name;
     ModelSource source;
-    size_t result;
-    Draft draft;
+    size_t result = 0;
+    Draft draft = {};
   };
 
   void plan_alone();
@@ -67,17 +65,16 @@ class EvaluateJob {
   void add_models(Draft& main);
   void add_recipes(Draft& main);
   size_t add_recipe(PlannedRecipe& recipe, size_t source, Draft& main);
-  void add_rounded(PlannedRecipe& recipe, size_t result, Draft& draft);
-  void add_widened_recipe(PlannedRecipe& recipe, size_t result, Draft& main);
-  Widened& widened_as(std::vector<TensorType> types, Draft& main);
+  Widened& widened_as(const std::vector<TensorType>& types, Draft& main);
   void add_real(PlannedRecipe& recipe, size_t fake_result, Draft& main);
-  void add_control(const InputFile& file, Draft& main);
-  PlannedRecipe& plan_recipe(std::string name, Plan plan, const InputFile& file);
-  size_t add_result(std::string name, EvaluatedVariant::Kind kind, const InputFile& file,
+  void add_control(const InputModel& file, Draft& main);
+  const InputModel& recipe_file() const;
+  PlannedRecipe& plan_recipe(std::string name, Plan plan, const InputModel& file);
+  size_t add_result(std::string name, EvaluatedVariant::Kind kind, const InputModel& file,
                     const PlannedRecipe* recipe = nullptr);
   void drop_control_without_memory(Draft& draft, const std::vector<MemoryNeeds>& needs,
                                    const SessionOptions& options);
-  void add_sessions(Draft& draft, const InputFile& file);
+  void add_sessions(Draft& draft, const InputModel& file);
 
   EvaluateOptions& options_;
   const CommonOptions& common_;

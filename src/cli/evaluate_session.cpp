@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "evaluate/comparison.h"
 #include "evaluate/perplexity_pass.h"
+#include "evaluate/session.h"
 
 namespace fakequant::cli {
 
@@ -88,7 +89,7 @@ void measure_together(const JobSession& planned, const Session& session, const T
       compare_variants(baseline, variants, {text.tokens, text.chunks}, session.logits_bytes(), step);
   size_t first = file ? 0 : 1;
   for (size_t i = 0; i < variants.size(); ++i) {
-    EvaluatedVariant& result = job.results[planned.results[first + i]];
+    EvaluatedVariant& result = job.results[*planned.results[first + i]];
     const Comparison& comparison = found.variants[i];
     if (comparison.failure) {
       if (!result.failure) result.failure = comparison.failure;
@@ -98,25 +99,11 @@ void measure_together(const JobSession& planned, const Session& session, const T
   }
 }
 
-// What is timed and makes texts: the variants of a session.
-std::vector<SpeedSubject> speed_subjects(const JobSession& planned, const Session& session) {
-  std::vector<SpeedSubject> subjects;
-  for (size_t i = 0; i < planned.part.plan.variants.size(); ++i) {
-    const PlannedVariant& variant = planned.part.plan.variants[i];
-    SpeedSubject subject{session.variants()[i], {}};
-    const ModelSource& source = planned.part.plan.sources[variant.source];
-    if (variant.recipe == nullptr && source.is_file)
-      subject.load = [&source] { return source.load(LoadedModel::Weights::loaded); };
-    subjects.push_back(std::move(subject));
-  }
-  return subjects;
-}
-
 // What --prompts and --speed ask for: of a session with a baseline all variants together; else, also where the baseline
 // is a file of logits, which makes no texts, each by itself.
 void measure_made(const JobSession& planned, const Session& session, const SessionWork& work,
                   const CommonOptions& common, EvaluateJob& job) {
-  std::vector<SpeedSubject> subjects = speed_subjects(planned, session);
+  std::vector<SpeedSubject> subjects = session.speed_subjects();
   auto measure = [&](std::span<const SpeedSubject> group) {
     return measure_texts(group, work.prompts, work.text, planned.options.decode, common);
   };
@@ -125,7 +112,7 @@ void measure_made(const JobSession& planned, const Session& session, const Sessi
     return;
   }
   for (size_t i = 0; i < subjects.size(); ++i)
-    job.results[planned.results[i]].made = measure(std::span(subjects).subspan(i, 1));
+    job.results[*planned.results[i]].made = measure(std::span(subjects).subspan(i, 1));
 }
 
 }  // namespace
@@ -134,13 +121,13 @@ void measure_session(const JobSession& planned, const SessionWork& work, const C
                      EvaluateJob& job) {
   Session session(planned.part, planned.options, common.progress());
   for (size_t i = 0; i < planned.results.size(); ++i) {
-    if (planned.results[i] != kNoResult) job.results[planned.results[i]].patch = session.reports()[i];
+    if (planned.results[i]) job.results[*planned.results[i]].patch = session.reports()[i];
   }
   for (const TokenizedText& text : planned.texts) {
     if (work.compares) {
       measure_together(planned, session, text, common, job);
     } else {
-      job.results[planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
+      job.results[*planned.results.front()].texts.push_back(measure_alone(planned, session, text, common));
     }
   }
   if (work.text.asked()) measure_made(planned, session, work, common, job);

@@ -1,5 +1,5 @@
 // fakequant generate: the man page and shell completions, from the same table and options that the program
-// parses with.
+// parses with; schema and reference of experiment files from theirs.
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "experiment/config_reference.h"
 
 namespace fakequant::cli {
 
@@ -132,24 +133,42 @@ void print_fish(const CLI::App& root) {
   }
 }
 
+void print_schema(const CLI::App&) {
+  fmt::print("{}\n", config_schema().dump(2));
+}
+
+void print_reference(const CLI::App&) {
+  fmt::print("{}", config_reference());
+}
+
 int run(const CLI::App& root, const std::string& what) {
   struct {
     const char* name;
     void (*print)(const CLI::App&);
-  } outputs[] = {{"man", print_man}, {"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+  } outputs[] = {{"man", print_man},
+                 {"bash", print_bash},
+                 {"zsh", print_zsh},
+                 {"fish", print_fish},
+                 {"experiment-schema", print_schema},
+                 {"experiment-reference", print_reference}};
+  std::vector<std::string> names;
   for (const auto& output : outputs) {
+    names.emplace_back(output.name);
     if (what != output.name) continue;
     output.print(root);
     return kDone;
   }
-  throw UsageError("'{}' cannot be generated; wanted man, bash, zsh or fish", printable(what));
+  throw UsageError("'{}' cannot be generated; wanted one of {}", printable(what), join(names, ", "));
 }
 
 }  // namespace
 
 std::function<int()> add_generate(CLI::App& app, CommonOptions&) {
   auto what = std::make_shared<std::string>();
-  app.add_option("WHAT", *what, "man, bash, zsh or fish")->required();
+  app.add_option("WHAT", *what,
+                 "man, bash, zsh, fish, experiment-schema (JSON schema of experiment files) or "
+                 "experiment-reference (their keys, as Markdown)")
+      ->required();
   const CLI::App* self = &app;
   return [what, self] { return run(*self->get_parent(), *what); };
 }

@@ -47,7 +47,7 @@ void prepare(QuantizeJob& job, Options& options, const CommonOptions& common) {
   job.plan = make_plan(job.model.tensors(), rules, {.store = store, .skip_unfit = recipe.skip_unfit});
   job.importance_path = recipe.importance;
   if (!recipe.importance.empty()) job.importance = ImportanceMatrix::load(recipe.importance);
-  if (is_stochastic(job.plan)) job.seed = recipe.seed.value_or(kDefaultSeed);
+  if (job.plan.is_stochastic()) job.seed = recipe.seed.value_or(kDefaultSeed);
   options.rewrite.stamp_seed = job.seed;
   job.rounders =
       std::make_unique<PlannedRounders>(job.model, job.plan, job.importance, job.seed.value_or(kDefaultSeed));

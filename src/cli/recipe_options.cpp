@@ -100,9 +100,4 @@ void warn_of_plan(const CommonOptions& common, const Model& model, const Plan& p
   }
 }
 
-bool is_stochastic(const Plan& plan) {
-  return std::any_of(plan.tensors.begin(), plan.tensors.end(),
-                     [](const PlannedTensor& tensor) { return tensor.format.is_stochastic(); });
-}
-
 }  // namespace fakequant::cli

@@ -12,7 +12,6 @@
 
 namespace fakequant::cli {
 
-inline constexpr uint64_t kDefaultSeed = 0;
 inline constexpr const char* kSeedUnused = "--seed has no effect: no chosen format rounds stochastically";
 
 struct RecipeOptions {
@@ -46,8 +45,5 @@ std::vector<NamedRules> named_rules(const RecipeOptions& options, const Model& m
 // missing importance. `importance_path` is "" for none.
 void warn_of_plan(const CommonOptions& common, const Model& model, const Plan& plan,
                   const std::vector<size_t>& without_importance, const std::string& importance_path);
-
-// Whether carrying out a plan draws random numbers.
-bool is_stochastic(const Plan& plan);
 
 }  // namespace fakequant::cli

@@ -32,6 +32,7 @@ class ChunkDecoder {
   size_t group_size() const { return group_size_; }
   const std::string& model_path() const { return model_.path(); }
   int context() const { return options_.context; }
+  size_t vocabulary_size() const { return vocabulary_size_; }
   int first_position() const { return options_.context / 2; }  // of the logits that are handed on
 
   // Decodes whole chunks, at most group_size() of them, each for itself.

@@ -2,6 +2,13 @@
 
 namespace fakequant {
 
+DecodeOptions with_caches(DecodeOptions options, const std::optional<CacheTypes>& caches) {
+  if (!caches) return options;
+  options.cache_k = caches->k;
+  options.cache_v = caches->v;
+  return options;
+}
+
 std::span<const TensorType> cache_types() {
   static constexpr TensorType kTypes[] = {TensorType::F32,    TensorType::F16,  TensorType::BF16,
                                           TensorType::Q8_0,   TensorType::Q4_0, TensorType::Q4_1,

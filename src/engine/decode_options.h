@@ -1,6 +1,7 @@
 #pragma once
 // How a model is run: what every decoder and generator is made with. Knows no models.
 
+#include <optional>
 #include <span>
 
 #include "types/tensor_type.h"
@@ -17,6 +18,17 @@ struct DecodeOptions {
   TensorType cache_k = TensorType::F16;
   TensorType cache_v = TensorType::F16;
 };
+
+// The types of a key-value cache.
+struct CacheTypes {
+  TensorType k = TensorType::F16;
+  TensorType v = TensorType::F16;
+
+  bool operator==(const CacheTypes&) const = default;
+};
+
+// The same options with other types of the cache, where there are some.
+DecodeOptions with_caches(DecodeOptions options, const std::optional<CacheTypes>& caches);
 
 // The types that llama.cpp's key-value cache can have.
 std::span<const TensorType> cache_types();

@@ -16,6 +16,8 @@ namespace fakequant {
 struct Sampling {
   double temperature = 0.8;  // at least 0; 0 always takes the most likely token
   uint32_t seed = 42;        // at most kMaxSeed
+
+  bool operator==(const Sampling&) const = default;
 };
 
 // Above it llama.cpp takes a random seed.

@@ -10,18 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "evaluate/baseline_logits.h"
 #include "evaluate/divergence.h"
-#include "evaluate/logits_file.h"
-#include "evaluate/perplexity.h"
-#include "evaluate/variant.h"
 
 namespace fakequant {
-
-// What variants are compared with: exactly one of the two.
-struct Baseline {
-  const Variant* variant = nullptr;
-  const LogitsFile* file = nullptr;
-};
 
 // A variant against the baseline.
 struct Comparison {
@@ -33,7 +25,7 @@ struct Comparison {
 
 struct ComparisonResult {
   PerplexitySum baseline;
-  double baseline_seconds = 0;
+  double baseline_seconds = 0;       // that decoding it took; next to none where its logits were kept
   std::vector<Comparison> variants;  // as they were given
 };
 
@@ -44,21 +36,20 @@ struct ComparisonStep {
   const ComparisonResult* so_far;
 };
 
-struct ComparisonText {
-  std::span<const int32_t> tokens;  // of the whole text
-  size_t chunks;                    // the first of it are compared
-};
+// Compares variants on the text of `baseline`, whose logits stay there as far as it keeps them. Comparisons of other variants may
+// follow: nothing of an earlier one is left.
+//
+//   variants  of one vocabulary with the baseline, all decoders with its context and groups (checked)
+//   progress  is called after every stage of the baseline, kept or decoded, and of each variant that has not failed. What it throws ends
+//             the comparison, with all weights as they were
+//   throws    Error where the baseline computes NaN or Inf; a variant that does is told of in its result
+//
+// Depends on neither the memory for logits nor the number of decoders, but for what the sum of a variant that was given up holds.
+ComparisonResult compare_variants(BaselineLogits& baseline, std::span<const Variant> variants,
+                                  const std::function<void(const ComparisonStep&)>& progress);
 
-// Compares variants on a text.
-//
-//   variants      of one vocabulary with the baseline, all decoders with the same options (checked); of a file, its
-//                 tokens and context are the text's (checked)
-//   logits_bytes  how much memory the baseline's logits may take: at least one group's (checked). More lets more
-//                 decoders work at the same time and switches less often between variants
-//   progress      is called after every stage of the baseline and of each variant that has not failed
-//   throws        Error where the baseline computes NaN or Inf; a variant that does is told of in its result
-//
-// Depends on neither logits_bytes nor the number of decoders, but for what the sum of a variant that was given up holds.
+// The same once, with `logits_bytes` for the baseline's logits: more lets more decoders work at the same time and switches less often
+// between variants. Of a file at least one variant (checked).
 ComparisonResult compare_variants(const Baseline& baseline, std::span<const Variant> variants,
                                   const ComparisonText& text, uint64_t logits_bytes,
                                   const std::function<void(const ComparisonStep&)>& progress);

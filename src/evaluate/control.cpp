@@ -1,5 +1,7 @@
 #include "evaluate/control.h"
 
+#include <fmt/format.h>
+
 namespace fakequant {
 
 Plan control_plan(TensorList tensors, const Format& format) {
@@ -15,6 +17,15 @@ Plan control_plan(TensorList tensors, const Format& format) {
   Plan plan = make_plan(chosen, {{"control", std::nullopt, std::nullopt, format, Store::keep}});
   for (PlannedTensor& planned : plan.tensors) planned.tensor_index = indices[planned.tensor_index];
   return plan;
+}
+
+std::optional<Control> plan_control(const Model& model, const Format& format) {
+  Plan plan = control_plan(model.tensors(), format);
+  size_t chosen = plan.tensors.size();
+  if (chosen == 0) return std::nullopt;
+  size_t all = model.tensors().size();
+  std::string where = chosen == all ? "everywhere" : fmt::format("on {} of {} tensors", chosen, all);
+  return Control{fmt::format("control: {} {}", format.name, where), std::move(plan)};
 }
 
 }  // namespace fakequant

@@ -34,11 +34,13 @@ int default_context(int training_context) {
   return training_context > 0 ? std::min(kContext, training_context) : kContext;
 }
 
-size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place) {
+size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place,
+                   const char* context_name) {
   auto length = static_cast<size_t>(context);
   if (token_count < 2 * length) {
-    throw Error("{}: found {}, wanted at least {} (two chunks of -c {}); give a longer text or a smaller -c",
-                printable(place), counted(token_count, "token"), format_count(2 * length), context);
+    throw Error("{}: found {}, wanted at least {} (two chunks of {} {}); give a longer text or a smaller {}",
+                printable(place), counted(token_count, "token"), format_count(2 * length), context_name,
+                context, context_name);
   }
   return std::min(token_count / length, most.value_or(token_count));
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "evaluate/setting_names.h"
+
 namespace fakequant {
 
 // The whole file without the one line end that it may end in, as llama-perplexity reads it. Throws Error when it
@@ -26,7 +28,8 @@ int default_context(int training_context);
 
 // How many chunks of `context` tokens are evaluated: all that `token_count` tokens fill, at most `most`. What
 // remains is dropped. Throws Error, which names `place`, when there are fewer than two chunks' tokens: then
-// llama-perplexity refuses as well.
-size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place);
+// llama-perplexity refuses as well; the sentence calls the context `context_name`.
+size_t chunk_count(size_t token_count, int context, std::optional<size_t> most, const std::string& place,
+                   const char* context_name = SettingNames{}.context);
 
 }  // namespace fakequant

@@ -44,8 +44,10 @@ ReadPrompts read_prompts(const LoadedModel& model, const std::vector<PromptRun>&
 // Generators of one model that make texts at the same time.
 class GeneratorPool {
  public:
-  GeneratorPool(const LoadedModel& model, const GenerationOptions& options, int context, size_t run_count) {
-    DecodeOptions decode = options.decode;
+  GeneratorPool(const RunningModel& running, const GenerationOptions& options, int context,
+                size_t run_count) {
+    const LoadedModel& model = running.model;
+    DecodeOptions decode = with_caches(options.decode, running.caches);
     decode.context = context;
     decode.threads = 1;
     size_t wanted = model.uses_gpu() ? 1 : std::min(options.texts_at_once, run_count);
@@ -131,8 +133,9 @@ void set_probabilities(TextGenerator& generator, const std::vector<int32_t>& bef
     each->*field = probability(logits, each->token);
 }
 
-TextComparison compare(TextGenerator& generator, const LoadedModel& model, const std::vector<int32_t>& prompt,
-                       const GeneratedText& baseline, GeneratedText generated) {
+TextComparison compare_text(TextGenerator& generator, const LoadedModel& model,
+                            const std::vector<int32_t>& prompt, const GeneratedText& baseline,
+                            GeneratedText generated) {
   TextComparison result;
   std::vector<int32_t> forced = generator.most_likely(prompt, baseline.tokens);
   result.forced_share = equal_share(forced, baseline.tokens);
@@ -153,23 +156,6 @@ TextComparison compare(TextGenerator& generator, const LoadedModel& model, const
   }
   result.generated = std::move(generated);
   return result;
-}
-
-// Adds what the baseline gives to the candidates wherever a variant parted from it.
-void ask_baseline(const Variant& baseline, TextGenerator& generator, const ReadPrompts& prompts,
-                  GenerationResult& result) {
-  ActiveVariant active(baseline);
-  for (VariantTexts& variant : result.variants) {
-    for (size_t i = 0; i < variant.texts.size(); ++i) {
-      std::optional<Divergence>& divergence = variant.texts[i].divergence;
-      if (!divergence) continue;
-      set_probabilities(generator,
-                        tokens_before(prompts.tokens[i], result.baseline[i], divergence->token_index),
-                        *divergence, &Candidate::baseline_probability);
-      divergence->near_tie =
-          is_near_tie(divergence->baseline.baseline_probability, divergence->variant.baseline_probability);
-    }
-  }
 }
 
 }  // namespace
@@ -211,51 +197,81 @@ uint64_t generation_work(const std::vector<PromptRun>& runs, size_t variant_coun
   return tokens * (1 + variant_count);
 }
 
-GenerationResult measure_generation(const Variant& baseline, std::span<const Variant> variants,
-                                    const std::vector<PromptRun>& runs, const GenerationOptions& options,
-                                    const std::function<void(uint64_t tokens)>& progress) {
+// What a baseline's texts are made and asked with, as long as variants come.
+struct BaselineTexts::Parts {
+  Variant baseline;
+  GenerationOptions options;
+  ReadPrompts prompts;
+  GeneratorPool pool;
+};
+
+BaselineTexts::BaselineTexts(const Variant& baseline, const std::vector<PromptRun>& runs,
+                             const GenerationOptions& options, const TextProgress& progress) {
   const LoadedModel& model = baseline.running->model;
   ReadPrompts prompts = read_prompts(model, runs, options.chat_template);
-  GenerationResult result;
-  result.baseline_name = baseline.name;
-  result.runs = runs;
+  int context = prompts.context;
+  result_.baseline_name = baseline.name;
+  result_.runs = runs;
   for (const std::vector<int32_t>& tokens : prompts.tokens)
-    result.prompt_token_counts.push_back(tokens.size());
-  auto advance = [&](size_t run) {
-    if (progress) progress(static_cast<uint64_t>(runs[run].tokens));
-  };
-  GeneratorPool baseline_pool(model, options, prompts.context, runs.size());
-  {
-    ActiveVariant active(baseline);
-    result.baseline.resize(runs.size());
-    baseline_pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
-      result.baseline[i] = generate(generator, model, prompts.tokens[i], runs[i]);
-      advance(i);
-    });
-  }
-  for (const Variant& variant : variants) {
-    const LoadedModel& other = variant.running->model;
-    FQ_CHECK(other.vocabulary_size() == model.vocabulary_size());
+    result_.prompt_token_counts.push_back(tokens.size());
+  parts_.reset(new Parts{baseline, options, std::move(prompts),
+                         GeneratorPool(*baseline.running, options, context, runs.size())});
+  ActiveVariant active(baseline);
+  result_.baseline.resize(runs.size());
+  parts_->pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
+    result_.baseline[i] = generate(generator, model, parts_->prompts.tokens[i], runs[i]);
+    if (progress) progress(static_cast<uint64_t>(runs[i].tokens));
+  });
+}
+
+BaselineTexts::~BaselineTexts() = default;
+
+VariantTexts BaselineTexts::compare(const Variant& variant, const TextProgress& progress) {
+  const std::vector<PromptRun>& runs = result_.runs;
+  const LoadedModel& model = parts_->baseline.running->model;
+  FQ_CHECK(variant.running->model.vocabulary_size() == model.vocabulary_size());
+  VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
+  try {
     ActiveVariant active(variant);
     std::optional<GeneratorPool> own;  // a patched baseline has generators
-    GeneratorPool& pool = variant.running == baseline.running
-                              ? baseline_pool
-                              : own.emplace(other, options, prompts.context, runs.size());
-    VariantTexts texts{variant.name, std::vector<TextComparison>(runs.size()), std::nullopt};
-    try {
-      pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
-        GeneratedText generated = generate(generator, model, prompts.tokens[i], runs[i]);
-        texts.texts[i] =
-            compare(generator, model, prompts.tokens[i], result.baseline[i], std::move(generated));
-        advance(i);
-      });
-    } catch (const NonFiniteError& error) {
-      texts.failure = error.what();
-      texts.texts.clear();
-    }
-    result.variants.push_back(std::move(texts));
+    GeneratorPool& pool =
+        variant.running == parts_->baseline.running
+            ? parts_->pool
+            : own.emplace(*variant.running, parts_->options, parts_->prompts.context, runs.size());
+    pool.run(runs.size(), [&](TextGenerator& generator, size_t i) {
+      const std::vector<int32_t>& prompt = parts_->prompts.tokens[i];
+      GeneratedText generated = generate(generator, model, prompt, runs[i]);
+      texts.texts[i] = compare_text(generator, model, prompt, result_.baseline[i], std::move(generated));
+      if (progress) progress(static_cast<uint64_t>(runs[i].tokens));
+    });
+  } catch (const NonFiniteError& error) {
+    texts.failure = error.what();
+    texts.texts.clear();
   }
-  ask_baseline(baseline, baseline_pool.any(), prompts, result);
+  ask_baseline(texts);
+  return texts;
+}
+
+// Adds what the baseline gives to the candidates wherever the variant parted from it.
+void BaselineTexts::ask_baseline(VariantTexts& variant) {
+  ActiveVariant active(parts_->baseline);
+  for (size_t i = 0; i < variant.texts.size(); ++i) {
+    std::optional<Divergence>& divergence = variant.texts[i].divergence;
+    if (!divergence) continue;
+    set_probabilities(parts_->pool.any(),
+                      tokens_before(parts_->prompts.tokens[i], result_.baseline[i], divergence->token_index),
+                      *divergence, &Candidate::baseline_probability);
+    divergence->near_tie =
+        is_near_tie(divergence->baseline.baseline_probability, divergence->variant.baseline_probability);
+  }
+}
+
+GenerationResult measure_generation(const Variant& baseline, std::span<const Variant> variants,
+                                    const std::vector<PromptRun>& runs, const GenerationOptions& options,
+                                    const TextProgress& progress) {
+  BaselineTexts texts(baseline, runs, options, progress);
+  GenerationResult result = texts.result();
+  for (const Variant& variant : variants) result.variants.push_back(texts.compare(variant, progress));
   return result;
 }
 

@@ -3,6 +3,7 @@
 // and no reports.
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -85,18 +86,45 @@ struct GenerationResult {
   std::vector<VariantTexts> variants;
 };
 
-// Makes the text of every run with the baseline, then with each variant, and compares. A single model is a baseline
-// without variants.
-//
-//   variants  of the baseline's vocabulary, whose texts end with the same tokens (differing_end)
-//   progress  is told after each text how many tokens it was worth, generation_work() in all, from several threads; may be empty
-//   throws    Error when a prompt leaves no room in the context, when there is no chat template that llama.cpp
-//             knows, and when llama.cpp fails; NonFiniteError when the baseline computes NaN or Inf
+// Is told after each text how many tokens it was worth, from several threads; may be empty.
+using TextProgress = std::function<void(uint64_t tokens)>;
+
+// The texts that a baseline makes of every run: made once, for variants one after the other.
+class BaselineTexts {
+ public:
+  // Makes them.
+  //
+  //   baseline  what it names must outlive the result
+  //   throws    Error when a prompt leaves no room in the context, when there is no chat template that llama.cpp
+  //             knows, and when llama.cpp fails; NonFiniteError when the baseline computes NaN or Inf
+  BaselineTexts(const Variant& baseline, const std::vector<PromptRun>& runs, const GenerationOptions& options,
+                const TextProgress& progress);
+  ~BaselineTexts();
+  BaselineTexts(const BaselineTexts&) = delete;
+  BaselineTexts& operator=(const BaselineTexts&) = delete;
+
+  // Without variants.
+  const GenerationResult& result() const { return result_; }
+
+  // Makes the texts of a variant and compares. Of the baseline's vocabulary (checked), its texts end with the same tokens
+  // (differing_end). Throws Error when llama.cpp fails; what computes NaN or Inf is told of in the result.
+  VariantTexts compare(const Variant& variant, const TextProgress& progress);
+
+ private:
+  struct Parts;
+  void ask_baseline(VariantTexts& variant);
+
+  GenerationResult result_;
+  std::unique_ptr<Parts> parts_;
+};
+
+// Makes the text of every run with the baseline, then with each variant, and compares: BaselineTexts for variants that are at hand
+// together. A single model is a baseline without variants. `progress` is told generation_work() in all.
 //
 // Results depend on neither the number of threads nor the order of the runs.
 GenerationResult measure_generation(const Variant& baseline, std::span<const Variant> variants,
                                     const std::vector<PromptRun>& runs, const GenerationOptions& options,
-                                    const std::function<void(uint64_t tokens)>& progress);
+                                    const TextProgress& progress);
 
 // What measure_generation() tells `progress` in all: the most tokens that the runs may make, for each model.
 uint64_t generation_work(const std::vector<PromptRun>& runs, size_t variant_count);

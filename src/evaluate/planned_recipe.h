@@ -31,6 +31,7 @@ class PlannedRecipe {
 
   const std::string& name() const { return name_; }
   const Plan& plan() const { return plan_; }
+  const Model& model() const { return model_; }
   const PlannedRounders& rounders() const { return rounders_; }
   // The storage type of every tensor of the model after the plan.
   const std::vector<TensorType>& types() const { return types_; }

@@ -15,6 +15,8 @@ struct PromptRun {
   std::string prompt;
   Sampling sampling;
   int tokens;  // at most; at least 1
+
+  bool operator==(const PromptRun&) const = default;
 };
 
 // What a prompt gets where nothing is said: temperatures 0, 0.1, 0.7 and 0.8, seeds 42 and 123, 64 tokens.

@@ -81,10 +81,10 @@ TEST(ParsePrompts, ReportsEveryProblemAtOnce) {
 TEST(ParsePrompts, AFileWithoutPromptsIsAnError) {
   std::string text = "no prompts; write [[prompt]] and below it prompt = \"...\"";
   EXPECT_EQ(prompts_error(""), "p.toml: " + text);
-  EXPECT_EQ(prompts_error("prompt = []"), "p.toml:1: " + text);
+  EXPECT_EQ(prompts_error("prompt = []"), "p.toml:1: 'prompt' is an empty list; write [[prompt]] for each");
   EXPECT_EQ(prompts_error("prompt = 'Hello'"),
             "p.toml:1: 'prompt' is no list of tables; write [[prompt]] with two brackets");
-  EXPECT_EQ(prompts_error("prompt = ['Hello']"), "p.toml:1: prompt 1: found no table; write [[prompt]]");
+  EXPECT_EQ(prompts_error("prompt = ['Hello']"), "p.toml:1: prompt 1 is no table; write [[prompt]]");
 }
 
 TEST(ParsePrompts, RefusesWhatIsNoTomlAndWhatIsTooMuch) {
@@ -94,8 +94,9 @@ TEST(ParsePrompts, RefusesWhatIsNoTomlAndWhatIsTooMuch) {
             "prompts file p.toml is larger than 1.000 MiB, the most a prompts file may have");
   std::string seeds = "[0";
   for (int i = 1; i < 10'001; ++i) seeds += fmt::format(",{}", i);
-  EXPECT_EQ(prompts_error("[[prompt]]\nprompt = 'a'\ntemperature = 1\nseed = " + seeds + "]"),
-            "p.toml: found 10001 combinations, wanted at most 10,000");
+  EXPECT_EQ(
+      prompts_error("[[prompt]]\nprompt = 'a'\ntemperature = 1\nseed = " + seeds + "]"),
+      "p.toml: found 10001 combinations of prompts, temperatures, seeds and tokens, wanted at most 10,000");
 }
 
 TEST(LoadPrompts, NamesAFileThatItCannotRead) {

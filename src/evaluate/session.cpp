@@ -4,150 +4,9 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/free_memory.h"
 
 namespace fakequant {
-
-MemoryNeeds memory_needs(const ModelSource& source, const DecodeOptions& options) {
-  std::optional<LoadedModel> opened;
-  if (source.planned == nullptr) opened.emplace(source.load(LoadedModel::Weights::planned));
-  ChunkDecoder decoder(opened ? *opened : *source.planned, options);
-  ChunkDecoder::Memory memory = decoder.memory();
-  return {memory.weights, memory.working, decoder.group_logits_bytes()};
-}
-
-namespace {
-
-// One decoder of each model.
-uint64_t decoder_bytes(std::span<const MemoryNeeds> needs) {
-  uint64_t bytes = 0;
-  for (const MemoryNeeds& model : needs) bytes += model.decoder;
-  return bytes;
-}
-
-// What a session takes with one decoder of each model and `logits_bytes` for a baseline.
-uint64_t least_bytes(const SessionPlan& plan, std::span<const MemoryNeeds> needs, uint64_t logits_bytes) {
-  uint64_t bytes = decoder_bytes(needs) + (plan.keeps_logits ? logits_bytes : 0);
-  for (const MemoryNeeds& model : needs) bytes += model.weights;
-  for (const PlannedVariant& variant : plan.variants)
-    bytes += variant.recipe != nullptr && variant.is_patch ? variant.recipe->most_changed_bytes() : 0;
-  return bytes;
-}
-
-// What a stage's logits take of `allowed` bytes: whole groups, no more than the longest text has.
-uint64_t logits_of_groups(uint64_t allowed, uint64_t group_logits, const SessionOptions& options) {
-  return std::min<uint64_t>(allowed / group_logits, options.most_groups) * group_logits;
-}
-
-// Puts the logits of a comparison into the budget, and as many decoders as they allow.
-void plan_logits(const SessionPlan& plan, uint64_t group_logits, const SessionOptions& options,
-                 SessionBudget& budget) {
-  if (!plan.keeps_logits) {
-    budget.logits_bytes = budget.decoders * group_logits;
-    return;
-  }
-  uint64_t wanted = options.logits_bytes.value_or(std::max(kDefaultLogitsBytes, group_logits));
-  if (wanted < group_logits) {
-    throw Error(
-        "--logits-memory: found {}, wanted at least {}: the logits of {} tokens (-b); give more, or a "
-        "smaller -b",
-        format_bytes(wanted), format_bytes(group_logits), options.decode.batch);
-  }
-  budget.logits_bytes = logits_of_groups(wanted, group_logits, options);
-  budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
-}
-
-}  // namespace
-
-SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                             const SessionOptions& options, std::optional<uint64_t> free) {
-  FQ_CHECK(!needs.empty() && needs.size() == plan.sources.size());
-  uint64_t group_logits = needs.front().group_logits;
-  SessionBudget budget;
-  budget.decoders = std::max<size_t>(1, std::min(options.most_groups, static_cast<size_t>(options.threads)));
-  plan_logits(plan, group_logits, options, budget);
-  if (!free) return budget;
-  if (!options.logits_bytes && least_bytes(plan, needs, budget.logits_bytes) > *free) {
-    // Half of what is left, so that more than one decoder has room.
-    uint64_t left = *free - std::min(*free, least_bytes(plan, needs, 0));
-    budget.logits_bytes = std::max(group_logits, logits_of_groups(left / 2, group_logits, options));
-    budget.decoders = std::min<size_t>(budget.decoders, budget.logits_bytes / group_logits);
-  }
-  uint64_t needed = least_bytes(plan, needs, budget.logits_bytes);
-  if (needed > *free) {
-    throw Error(
-        "{}: needs {} of memory with -c {} -b {}, found {} free; a smaller -b, -ctk q8_0 -ctv q8_0, or a "
-        "smaller model need less",
-        printable(plan.sources.front().name), format_bytes(needed), options.decode.context,
-        options.decode.batch, format_bytes(*free));
-  }
-  // Further ones take no more than three quarters of what the first leaves.
-  uint64_t spare = (*free - needed) / 4 * 3;
-  size_t further = static_cast<size_t>(spare / std::max<uint64_t>(1, decoder_bytes(needs)));
-  budget.decoders = std::min(budget.decoders, 1 + further);
-  return budget;
-}
-
-namespace {
-
-// A plan with only some of its variants, and the sources that those take.
-struct Selection {
-  SessionPlan plan;
-  std::vector<MemoryNeeds> needs;
-};
-
-Selection select(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                 const std::vector<size_t>& variants) {
-  Selection result;
-  result.plan.keeps_logits = plan.keeps_logits;
-  std::vector<std::optional<size_t>> places(plan.sources.size());
-  for (size_t index : variants) {
-    PlannedVariant variant = plan.variants[index];
-    std::optional<size_t>& place = places[variant.source];
-    if (!place) {
-      place = result.plan.sources.size();
-      result.plan.sources.push_back(plan.sources[variant.source]);
-      result.needs.push_back(needs[variant.source]);
-    }
-    variant.source = *place;
-    result.plan.variants.push_back(std::move(variant));
-  }
-  return result;
-}
-
-}  // namespace
-
-bool fit_together(const SessionPlan& plan, const std::vector<size_t>& variants,
-                  std::span<const MemoryNeeds> needs, const SessionOptions& options,
-                  std::optional<uint64_t> free) {
-  uint64_t group_logits = needs.front().group_logits;
-  uint64_t logits = logits_of_groups(options.logits_bytes.value_or(group_logits), group_logits, options);
-  Selection selection = select(plan, needs, variants);
-  return !free || least_bytes(selection.plan, selection.needs, logits) <= *free;
-}
-
-std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                                           const SessionOptions& options, std::optional<uint64_t> free) {
-  std::vector<std::vector<size_t>> parts;
-  std::vector<size_t> always;  // in every part
-  if (plan.keeps_logits) always.push_back(0);
-  for (size_t i = always.size(); i < plan.variants.size(); ++i) {
-    if (!parts.empty()) {
-      parts.back().push_back(i);
-      if (fit_together(plan, parts.back(), needs, options, free)) continue;
-      parts.back().pop_back();
-    }
-    parts.push_back(always);
-    parts.back().push_back(i);
-  }
-  std::vector<SessionPart> sessions;
-  for (std::vector<size_t>& variants : parts) {
-    Selection selection = select(plan, needs, variants);
-    SessionBudget budget = session_budget(selection.plan, selection.needs, options, free);
-    sessions.push_back({std::move(selection.plan), std::move(variants), budget});
-  }
-  return sessions;
-}
 
 namespace {
 
@@ -162,51 +21,123 @@ int threads_of_a_decoder(const LoadedModel& model, int threads, size_t decoders)
 
 }  // namespace
 
+void SessionVariant::carry_out(PlannedRecipe* recipe, bool is_patch, LoadedSource& loaded,
+                               Progress::Mode progress) {
+  if (recipe == nullptr) return;
+  report_.emplace();
+  report_->unused = recipe->unused(*loaded.weights);
+  if (!is_patch) return;
+  progress_ = progress;
+  patch_ =
+      std::make_unique<WeightPatch>(*loaded.weights, recipe->changes(*loaded.weights, *report_, progress));
+  variant_.patch = patch_.get();
+  patched_by_ = recipe;
+  patched_ = &*loaded.weights;
+}
+
+void SessionVariant::check_restored() const {
+  if (patched_by_ != nullptr) patched_by_->check_restored(*patched_, progress_);
+}
+
 Session::Session(const SessionPart& part, const SessionOptions& options, Progress::Mode progress)
-    : progress_(progress), logits_bytes_(part.budget.logits_bytes) {
-  for (size_t i = 0; i < part.plan.sources.size(); ++i) load(part, i, options);
-  for (const std::unique_ptr<Loaded>& loaded : loaded_) make_decoders(loaded->running, options, part.budget);
-  for (const PlannedVariant& variant : part.plan.variants) add_variant(variant);
+    : progress_(progress),
+      options_(options),
+      budget_(part.budget),
+      takes_variants_(part.plan.takes_variants),
+      first_(part.plan.sources.front()) {
+  for (size_t i = 0; i < part.plan.sources.size(); ++i) {
+    bool has_recipes = std::ranges::any_of(part.plan.variants, [&](const PlannedVariant& variant) {
+      return variant.source == i && variant.recipe != nullptr;
+    });
+    loaded_.push_back(load(part.plan.sources[i], has_recipes || (i == 0 && takes_variants_)));
+  }
+  for (const std::unique_ptr<LoadedSource>& loaded : loaded_)
+    make_decoders(loaded->running, budget_.decoders);
+  for (const PlannedVariant& variant : part.plan.variants)
+    add_planned(variant, part.plan.sources[variant.source]);
 }
 
-void Session::load(const SessionPart& part, size_t source, const SessionOptions& options) {
-  loaded_.push_back(std::make_unique<Loaded>(part.plan.sources[source].load(LoadedModel::Weights::loaded)));
-  RunningModel& running = loaded_.back()->running;
-  bool is_patched = std::ranges::any_of(part.plan.variants, [&](const PlannedVariant& variant) {
-    return variant.source == source && variant.recipe != nullptr;
-  });
+std::unique_ptr<LoadedSource> Session::load(const ModelSource& source, bool has_recipes) const {
+  auto loaded = std::make_unique<LoadedSource>(source.load(LoadedModel::Weights::loaded));
   // Before there are decoders: finding weights takes memory like one of them for a while.
-  if (is_patched) loaded_.back()->weights.emplace(running.model, options.decode.context);
+  if (has_recipes) loaded->weights.emplace(loaded->running.model, options_.decode.context);
+  return loaded;
 }
 
-void Session::make_decoders(RunningModel& running, const SessionOptions& options,
-                            const SessionBudget& budget) {
-  size_t count = running.model.uses_gpu() ? 1 : budget.decoders;
-  DecodeOptions decode = options.decode;
-  decode.threads = threads_of_a_decoder(running.model, options.threads, count);
+void Session::make_decoders(RunningModel& running, size_t count) const {
+  if (running.model.uses_gpu()) count = 1;
+  DecodeOptions decode = with_caches(options_.decode, running.caches);
+  decode.threads = threads_of_a_decoder(running.model, options_.threads, count);
   for (size_t i = 0; i < count; ++i)
     running.decoders.push_back(std::make_unique<ChunkDecoder>(running.model, decode));
 }
 
-void Session::add_variant(const PlannedVariant& planned) {
-  Loaded& loaded = *loaded_[planned.source];
-  Variant variant{planned.name, &loaded.running};
-  reports_.emplace_back();
-  if (planned.recipe != nullptr) {
-    PatchReport& report = reports_.back().emplace();
-    report.unused = planned.recipe->unused(*loaded.weights);
-    if (planned.is_patch) {
-      patches_.push_back(std::make_unique<WeightPatch>(
-          *loaded.weights, planned.recipe->changes(*loaded.weights, report, progress_)));
-      variant.patch = patches_.back().get();
-      patched_.emplace_back(planned.recipe, &*loaded.weights);
-    }
+namespace {
+
+// How a variant is loaded once more, of one that is a file as it is.
+std::function<LoadedModel()> loader_of(const ModelSource& source, const PlannedRecipe* recipe) {
+  if (recipe != nullptr || !source.is_file) return {};
+  return [load = source.load] { return load(LoadedModel::Weights::loaded); };
+}
+
+}  // namespace
+
+void Session::add_planned(const PlannedVariant& planned, const ModelSource& source) {
+  LoadedSource& loaded = *loaded_[planned.source];
+  std::unique_ptr<SessionVariant> added(new SessionVariant);
+  added->variant_ = {planned.name, &loaded.running};
+  added->load_ = loader_of(source, planned.recipe);
+  added->carry_out(planned.recipe, planned.is_patch, loaded, progress_);
+  variants_.push_back(added->variant_);
+  reports_.push_back(added->report_);
+  planned_.push_back(std::move(added));
+}
+
+// What a variant may take beside the session: what was set aside for it is there in any case.
+std::optional<uint64_t> Session::memory_beside() const {
+  std::optional<uint64_t> beside = free_memory_bytes();
+  // The logits may be in memory already, or still to come.
+  if (beside) *beside -= std::min(*beside, budget_.logits_bytes);
+  if (options_.memory_bytes) {
+    uint64_t left = *options_.memory_bytes - std::min(*options_.memory_bytes, budget_.bytes);
+    beside = std::min(left, beside.value_or(left));
   }
-  variants_.push_back(std::move(variant));
+  if (beside) *beside = std::max(*beside, options_.visiting_bytes);
+  return beside;
+}
+
+std::unique_ptr<SessionVariant> Session::add(const VariantRequest& request) {
+  FQ_CHECK(takes_variants_);
+  VisitingNeeds needs = needs_of(request, first_, options_.decode);
+  size_t decoders = visiting_decoders(request, needs, budget_.decoders, options_, memory_beside());
+  std::unique_ptr<SessionVariant> added(new SessionVariant);
+  LoadedSource* loaded = loaded_.front().get();
+  if (request.source) {
+    added->own_ = load(*request.source, request.recipe != nullptr);
+    loaded = added->own_.get();
+    loaded->running.caches = request.caches;
+  }
+  RunningModel* running = &loaded->running;
+  if (request.caches && !request.source) {
+    added->own_caches_ = std::make_unique<RunningModel>(*running, *request.caches);
+    running = added->own_caches_.get();
+  }
+  if (running->decoders.empty()) make_decoders(*running, decoders);
+  added->variant_ = {request.name, running};
+  added->load_ = loader_of(request.source.value_or(first_), request.recipe);
+  added->carry_out(request.recipe, request.is_patch(), *loaded, progress_);
+  return added;
+}
+
+std::vector<SpeedSubject> Session::speed_subjects() const {
+  std::vector<SpeedSubject> subjects;
+  for (const std::unique_ptr<SessionVariant>& variant : planned_)
+    subjects.push_back(variant->speed_subject());
+  return subjects;
 }
 
 void Session::check_restored() const {
-  for (const auto& [recipe, weights] : patched_) recipe->check_restored(*weights, progress_);
+  for (const std::unique_ptr<SessionVariant>& variant : planned_) variant->check_restored();
 }
 
 }  // namespace fakequant

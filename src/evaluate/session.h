@@ -1,94 +1,58 @@
 #pragma once
-// What is measured together: models and their variants, in memory at the same time. Planned first from headers alone, so
-// that what does not fit is refused before anything is read. Knows no measures.
+// What is measured together, in memory: models and their variants, which stay as long as the session does or come and go. Knows no
+// measures.
 
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
-#include "evaluate/planned_recipe.h"
+#include "evaluate/session_plan.h"
+#include "evaluate/throughput.h"
 #include "evaluate/variant.h"
 
 namespace fakequant {
 
-// A model that can be loaded: a file, or one that exists nowhere.
-struct ModelSource {
-  std::string name;  // as the user gave it, or what it is
-  std::function<LoadedModel(LoadedModel::Weights)> load;
-  bool is_file = true;  // it exists
-  const LoadedModel* planned =
-      nullptr;  // the same opened without its weights, where it is at hand; not owned
+// A source in memory.
+struct LoadedSource {
+  explicit LoadedSource(LoadedModel model) : running(std::move(model)) {}
+
+  RunningModel running;
+  std::optional<ModelWeights> weights;  // of models that recipes are for
 };
 
-// What running a model takes, in bytes of main memory.
-struct MemoryNeeds {
-  uint64_t weights = 0;
-  uint64_t decoder = 0;       // of each decoder: cache, computation, logits of a group
-  uint64_t group_logits = 0;  // of the baseline of a comparison: the logits of one group of chunks, copied
+// A variant in memory, with what it takes beside the session's sources: a patch, decoders with other caches, or a model of its own.
+// Frees all of it in the end; must not outlive the session, and is not applied then.
+class SessionVariant {
+ public:
+  SessionVariant(const SessionVariant&) = delete;
+  SessionVariant& operator=(const SessionVariant&) = delete;
+
+  const Variant& variant() const { return variant_; }
+  // Nothing without a recipe. Where the recipe was not carried out in memory, only what is unused.
+  const std::optional<PatchReport>& report() const { return report_; }
+  // What times it: loading is timed of a file as it is.
+  SpeedSubject speed_subject() const { return {variant_, load_}; }
+
+  // Compares every weight that its recipe changed with the file. Throws Error when one is not what it was.
+  void check_restored() const;
+
+ private:
+  friend class Session;
+  SessionVariant() = default;
+  void carry_out(PlannedRecipe* recipe, bool is_patch, LoadedSource& loaded, Progress::Mode progress);
+
+  // Freed last first: a patch before the weights that it changes.
+  std::unique_ptr<LoadedSource> own_;
+  std::unique_ptr<RunningModel> own_caches_;
+  std::unique_ptr<WeightPatch> patch_;
+  const PlannedRecipe* patched_by_ = nullptr;
+  const ModelWeights* patched_ = nullptr;
+  Progress::Mode progress_ = Progress::Mode::silent;
+  std::function<LoadedModel()> load_;
+  std::optional<PatchReport> report_;
+  Variant variant_{"", nullptr};
 };
-
-// Opens the model without its weights. Throws Error when llama.cpp cannot run it with these options.
-MemoryNeeds memory_needs(const ModelSource& source, const DecodeOptions& options);
-
-struct PlannedVariant {
-  std::string name;
-  size_t source;                    // into SessionPlan::sources
-  PlannedRecipe* recipe = nullptr;  // null: as it is loaded
-  bool is_patch = true;             // the recipe is carried out in memory; false: the source holds its result
-};
-
-struct SessionPlan {
-  std::vector<ModelSource> sources;
-  std::vector<PlannedVariant> variants;
-  bool keeps_logits = false;  // the first variant is a baseline, whose logits the others are compared with
-};
-
-struct SessionOptions {
-  DecodeOptions decode;    // `threads` is set by the session
-  int threads = 1;         // of all decoders together
-  size_t most_groups = 1;  // groups of chunks of the longest text: more decoders would wait
-  // What the baseline's logits may take; nothing: kDefaultLogitsBytes, or a group's where that is more.
-  std::optional<uint64_t> logits_bytes;
-};
-
-inline constexpr uint64_t kDefaultLogitsBytes = uint64_t{1} << 31;
-
-// How a session uses memory.
-struct SessionBudget {
-  size_t decoders = 1;  // of each model, that work at the same time
-  uint64_t logits_bytes =
-      0;  // of a stage of a comparison: what the baseline's logits take where they are kept
-};
-
-// How many decoders can work at the same time. One thread each is faster than many for one: threads that share a
-// decoder wait for each other after every operation, spinning. Only memory limits them, and a graphics processor wants one.
-//
-//   needs    of the plan's sources
-//   free     what the system has left; nothing when it does not say
-//   throws   Error when not even one decoder of each model fits, or when options.logits_bytes is below a group's
-SessionBudget session_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                             const SessionOptions& options, std::optional<uint64_t> free);
-
-// A session that does a part of a plan.
-struct SessionPart {
-  SessionPlan plan;
-  std::vector<size_t> variants;  // which of the whole plan's
-  SessionBudget budget;
-};
-
-// Whether one session can hold these variants of the plan (the baseline is one of them where it keeps logits), with one
-// decoder of each model and the least that logits take.
-bool fit_together(const SessionPlan& plan, const std::vector<size_t>& variants,
-                  std::span<const MemoryNeeds> needs, const SessionOptions& options,
-                  std::optional<uint64_t> free);
-
-// Splits a plan into sessions that fit in memory one after the other, as few as the order of the variants allows; with
-// keeps_logits each begins with the baseline. Throws Error as session_budget does for a variant that does not fit alone.
-std::vector<SessionPart> sessions_that_fit(const SessionPlan& plan, std::span<const MemoryNeeds> needs,
-                                           const SessionOptions& options, std::optional<uint64_t> free);
 
 // Models and patches in memory. Stays where it is: variants refer to it.
 class Session {
@@ -98,33 +62,40 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  std::span<const Variant> variants() const { return variants_; }  // as planned
-  uint64_t logits_bytes() const { return logits_bytes_; }
-  // Of each variant of the plan; nothing for those without a recipe. Where it was not carried out in memory, only the unused.
+  // The planned ones, in their order.
+  std::span<const Variant> variants() const { return variants_; }
+  uint64_t logits_bytes() const { return budget_.logits_bytes; }
+  // Of each planned variant, as SessionVariant::report().
   const std::vector<std::optional<PatchReport>>& reports() const { return reports_; }
+  std::vector<SpeedSubject> speed_subjects() const;
 
-  // Compares every weight that a recipe changed with its file. Throws Error when one is not what it was.
+  // Takes in a further variant until the result is destroyed: rounds what its recipe changes, makes decoders for its caches, loads
+  // its model. Of a plan that takes variants (checked). Whoever measures one of its weights' variants applies no other meanwhile.
+  //
+  //   throws   Error where memory does not suffice: options.visiting_bytes were set aside; more is taken of what is free beyond
+  //            the logits. As loading, PlannedRecipe::changes and decoders do. The session is as it was then
+  //
+  // The same variant added again gives the same numbers to the last bit.
+  std::unique_ptr<SessionVariant> add(const VariantRequest& request);
+
+  // Compares every weight that a planned variant's recipe changed with its file. Throws Error when one is not what it was.
   void check_restored() const;
 
  private:
-  struct Loaded {
-    explicit Loaded(LoadedModel model) : running(std::move(model)) {}
-    RunningModel running;
-    std::optional<ModelWeights> weights;  // of models that recipes are for
-  };
-
-  void load(const SessionPart& part, size_t source, const SessionOptions& options);
-  static void make_decoders(RunningModel& running, const SessionOptions& options,
-                            const SessionBudget& budget);
-  void add_variant(const PlannedVariant& planned);
+  std::unique_ptr<LoadedSource> load(const ModelSource& source, bool has_recipes) const;
+  void make_decoders(RunningModel& running, size_t count) const;
+  std::optional<uint64_t> memory_beside() const;
+  void add_planned(const PlannedVariant& planned, const ModelSource& source);
 
   Progress::Mode progress_;
-  uint64_t logits_bytes_;
-  std::vector<std::unique_ptr<Loaded>> loaded_;  // as the sources
-  std::vector<std::unique_ptr<WeightPatch>> patches_;
+  SessionOptions options_;
+  SessionBudget budget_;
+  bool takes_variants_;
+  ModelSource first_;
+  std::vector<std::unique_ptr<LoadedSource>> loaded_;  // as the sources
+  std::vector<std::unique_ptr<SessionVariant>> planned_;
   std::vector<Variant> variants_;
   std::vector<std::optional<PatchReport>> reports_;
-  std::vector<std::pair<const PlannedRecipe*, const ModelWeights*>> patched_;
 };
 
 }  // namespace fakequant

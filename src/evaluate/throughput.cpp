@@ -56,7 +56,8 @@ class Stopwatch {
     for (const SpeedSubject& subject : subjects) {
       RunningModel* running = subject.variant.running;
       std::unique_ptr<TextGenerator>& generator = generators_[running];
-      if (generator == nullptr) generator = std::make_unique<TextGenerator>(running->model, decode);
+      if (generator != nullptr) continue;
+      generator = std::make_unique<TextGenerator>(running->model, with_caches(decode, running->caches));
     }
   }
 

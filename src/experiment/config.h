@@ -3,7 +3,7 @@
 // file itself goes; models are not opened. docs/experiments.md describes it for people, docs/experiment.schema.json for editors.
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,8 +24,16 @@ struct ConfigPlace {
 // Stands for the model and the text that come with the program.
 inline constexpr std::string_view kDemoName = "demo";
 
+// A model: what it is called, and where its file is.
+struct ConfigModel {
+  std::string name;  // as in the file, "demo", or as the command line gave it
+  std::string path;
+  ConfigPlace place;  // line 0 for one of the command line
+};
+
 struct ConfigText {
-  std::string file;  // as in the file, "demo", or as the command line gave it
+  std::string name;  // as a model's
+  std::string path;
   std::optional<size_t> chunks;
   ConfigPlace place;
 };
@@ -33,14 +41,14 @@ struct ConfigText {
 struct ConfigSettings {
   int context = 0;  // 0: as `evaluate` chooses
   int batch = 0;
-  int gpu_layers = -1;
-  int threads = 0;  // 0: as the command line says
+  int gpu_layers = -1;  // all
+  int threads = 0;      // 0: as the command line says
   FlashAttention flash_attention = FlashAttention::automatic;
   TensorType cache_k = TensorType::F16;
   TensorType cache_v = TensorType::F16;
-  uint64_t seed = 0;       // of stochastic rounding; settles to the commands' default
-  std::string imatrix;     // "" for none
-  std::string control;     // a format, or "none"; default bf16
+  uint64_t seed = 0;             // of stochastic rounding
+  std::string imatrix;           // a path; "" for none
+  std::string control = "bf16";  // a format, or "none"
   std::optional<uint64_t> logits_memory_bytes;
   double epsilon = 1e-12;  // of relative differences
 };
@@ -48,17 +56,17 @@ struct ConfigSettings {
 // What is done where a variant names layers that a model does not have.
 enum class MissingLayers { error, skip };
 
-// One variant, axes expanded. No rules, no cache types and no model: the baseline itself, which is refused.
+// One variant, axes expanded. It has rules, or a model, or neither and a cache type.
 struct ConfigVariant {
-  std::string name;           // unique in the experiment
-  std::vector<Rule> rules;    // first match wins; none: weights as they are
-  std::string recipe_file;    // "" where rules stand in the experiment file
+  std::string name;         // unique in the experiment
+  std::vector<Rule> rules;  // first match wins; none: weights as they are
+  std::string recipe_file;  // as written; "" where rules stand in the experiment file
   Store store = Store::keep;
   bool skip_unfit = false;
   MissingLayers missing_layers = MissingLayers::error;
   std::optional<TensorType> cache_k;  // nothing: as the settings
   std::optional<TensorType> cache_v;
-  std::string model;  // another file to compare with the baseline; "" for the experiment's model
+  std::optional<ConfigModel> model;  // another file to compare with the baseline
   // As written, of variants of one rule: for axes of charts.
   std::string tensors;
   std::string layers;
@@ -77,7 +85,8 @@ struct ConfigCriterion {
 struct ConfigStage {
   std::string name;                     // unique
   std::vector<ConfigVariant> variants;  // at least one
-  std::vector<Condition> conditions;    // on all variants of earlier stages: all must hold, or the stage is left out
+  std::vector<Condition>
+      conditions;  // on all variants of earlier stages: all must hold, or the stage is left out
   ConfigPlace place;
 };
 
@@ -107,12 +116,14 @@ struct ConfigOutput {
 struct ExperimentConfig {
   std::string title;
   std::string description;
-  std::vector<std::string> models;  // at least one; paths are relative to the experiment file
-  std::string baseline;             // a model that all are compared with; "" for each model itself
+  // What variants are compared with, and made from: each model unchanged. At least one; where the file names a baseline it is
+  // that, and the file's models are variants of the first stage.
+  std::vector<ConfigModel> models;
   std::vector<ConfigText> texts;
   ConfigSettings settings;
   ConfigMeasures measures;
-  std::vector<ConfigStage> stages;  // at least one
+  std::vector<ConfigStage>
+      stages;  // at least one; with a baseline the first begins with the models as they are
   std::vector<ConfigCriterion> criteria;
   ConfigLimits limits;
   ConfigOutput output;
@@ -120,12 +131,25 @@ struct ExperimentConfig {
   std::string source;  // its text
 };
 
-// What the command line puts in place of the file's.
+// Paths that "demo" stands for. Each is asked for only where it is needed, and throws Error where the file is not installed.
+struct DemoFiles {
+  std::function<std::string()> model;
+  std::function<std::string()> text;
+};
+
+// What the command line puts in place of the file's, and what it knows of the machine.
 struct ConfigOverrides {
   std::vector<std::string> models;  // relative to the working directory
   std::vector<std::string> texts;
   std::optional<size_t> chunks;
+  DemoFiles demo;
 };
+
+// The stage of a file that has none.
+inline constexpr std::string_view kOnlyStage = "all";
+
+// The most variants that an experiment may have.
+inline constexpr size_t kMaxVariants = 10'000;
 
 // Reads an experiment file.
 //

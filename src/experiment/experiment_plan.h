@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "experiment/config.h"
 #include "gguf/shards.h"
 #include "record/run_folder.h"
@@ -15,6 +17,9 @@
 #include "tensors/importance.h"
 
 namespace fakequant {
+
+// Of files by path: files_key of a model's parts, file_key of others.
+using FileHashes = std::map<std::string, std::string>;
 
 struct PlannedModel {
   std::string id;    // "m1"
@@ -24,7 +29,7 @@ struct PlannedModel {
 };
 
 struct PlannedText {
-  std::string id;    // "t1"
+  std::string id;  // "t1"
   std::string name;
   std::string path;
   std::string hash;
@@ -37,12 +42,19 @@ struct ExperimentVariant {
   std::string id;  // "v1"
   std::string name;
   std::string stage;
-  size_t model;                            // the one that is changed, or that `file` is compared with
-  const ConfigVariant* config;             // null for the control
-  std::optional<Plan> plan;                // of its rules
-  std::optional<size_t> file;              // another model, into ExperimentPlan::models
-  std::string skipped_because;             // "" where it can be measured
-  std::string what;                        // "ffn_norm of layers 0-2 in bf16:rtz"
+  size_t model;                 // the one that is changed, or that `file` is compared with
+  const ConfigVariant* config;  // null for the control
+  std::optional<Plan> plan;     // of its rules
+  std::optional<size_t> file;   // another model, into ExperimentPlan::models
+  std::string skipped_because;  // "" where it can be measured
+  std::string what;             // "ffn_norm of layers 0-2 in bf16:rtz"
+};
+
+// Something worth knowing of a plan: a rule that decides nothing, tensors left out. Ids are "" where it is of none.
+struct PlanWarning {
+  std::string text;
+  std::string model;
+  std::string variant;
 };
 
 struct Measurement {
@@ -52,22 +64,39 @@ struct Measurement {
   std::optional<size_t> text;
 };
 
+// Is moved, never copied: variants refer to its configuration.
 struct ExperimentPlan {
   ExperimentConfig config;
-  std::deque<PlannedModel> models;  // those of the experiment first, then baselines and files of variants
+  std::deque<PlannedModel> models;  // those of the experiment first, then files of variants
   std::vector<PlannedText> texts;
   ImportanceMatrix importance;
+  std::string importance_hash;  // "" without one
   std::vector<ExperimentVariant> variants;
-  std::vector<Measurement> measurements;  // in the order in which they are made
+  // In the order in which they are made: stage by stage, in each model by model. A model is inspected first; the baseline's perplexity
+  // stands before the first divergence. Of each variant: difference, load, divergence on each text, generation, speed; of the
+  // control not load and speed. Variants that are the same in all that counts have the same keys.
+  std::vector<Measurement> measurements;
+  std::vector<PlanWarning> warnings;
+  FileHashes hashes;  // of every file that was read, for whoever plans the same experiment again
 };
 
-// Opens models and reads every file once, for its hash.
+// Opens models and reads every file once, for its hash; those in `known` are not read.
 //
-//   throws   Error, one line "path:line: ..." for each problem, all at once: models that cannot be read, layers and tensors that they do not
-//            have, formats that do not fit
-ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress);
+//   throws   Error, one line "path:line: ..." for each problem, all at once: models that cannot be read, layers and tensors that they do
+//            not have, formats that do not fit, vocabularies that differ
+ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress,
+                               const FileHashes& known = {});
 
 // The `experiment` record of docs/journal.md.
 Json experiment_record(const ExperimentPlan& plan);
+
+// What a variant takes; nothing where it does not say (a variant that rounds nothing has no tensors) or is not known without reading
+// weights (what stores auto and narrow choose).
+struct VariantBits {
+  std::optional<BitsPerWeight> chosen;  // the chosen tensors in their formats
+  std::optional<BitsPerWeight> model;   // the model with those
+  std::optional<BitsPerWeight> file;    // as the file stores it
+};
+VariantBits bits_of(const ExperimentPlan& plan, const ExperimentVariant& variant);
 
 }  // namespace fakequant

@@ -24,6 +24,10 @@ struct Metric {
 std::span<const Metric> metrics();
 const Metric* find_metric(std::string_view name);
 
+// The metric of a record of its kind. Of one that could not be made (it has `failure` in place of `result`) there is none, but for
+// `loads`, which is 0 then.
+std::optional<double> metric_value(const Metric& metric, const Json& record);
+
 enum class Comparator { less, less_equal, greater, greater_equal, equal, not_equal };
 
 // "ln_ppl_ratio < 0.05"
@@ -33,12 +37,13 @@ struct Condition {
   double limit;
   std::string text;  // as it was written
 
-  bool holds(double value) const;
-  // The one of two values that is further from holding; for == and !=, one that does not hold.
+  bool holds(double value) const;  // of a NaN never
+  // The one of two values that is further from holding; for == and !=, one that does not hold. A NaN is further than any number.
   double worse(double a, double b) const;
 };
 
-// Throws Error for another grammar than METRIC OPERATOR NUMBER, naming near metrics.
+// Reads METRIC OPERATOR NUMBER, with one of < <= > >= == !=; the number may be a percentage: "mean_rel < 1 %" is 0.01. Throws Error
+// for another grammar, naming near metrics.
 Condition parse_condition(std::string_view text);
 
 }  // namespace fakequant

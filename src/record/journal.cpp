@@ -72,8 +72,8 @@ class ContentsReader {
     }
     contents_.rest += block;
     if (contents_.rest.size() > kMostLineBytes) {
-      throw Error("{}: found a line of more than {}, wanted a shorter one",
-                  place_of(path_, contents_.line_count + 1), format_bytes(kMostLineBytes));
+      throw Error("{}: found a line of more than {} bytes, wanted a shorter one",
+                  place_of(path_, contents_.line_count + 1), format_count(kMostLineBytes));
     }
   }
 

@@ -43,8 +43,8 @@ class Strictness {
 
 void require_length(size_t line_bytes, const std::string& place) {
   if (line_bytes <= kMostLineBytes) return;
-  throw Error("{}: found a line of {}, wanted at most {}", place, format_bytes(line_bytes),
-              format_bytes(kMostLineBytes));
+  throw Error("{}: found a line of {} bytes, wanted at most {}", place, format_count(line_bytes),
+              format_count(kMostLineBytes));
 }
 
 }  // namespace

@@ -29,8 +29,11 @@ std::string text_at(const Json& fields, const char* key, const std::string& plac
 std::string identity_of(const Record& record, std::string_view kind, const std::string& place) {
   if (kind == "criterion")
     return Json{text_at(record.fields, "stage", place), text_at(record.fields, "name", place)}.dump();
-  if (kind == "decision")
-    return Json{text_at(record.fields, "stage", place), text_at(record.fields, "action", place)}.dump();
+  if (kind == "decision") {
+    // Whether a stage runs is one question, whether the run stops in it another.
+    bool stops = text_at(record.fields, "action", place) == "stop";
+    return Json{text_at(record.fields, "stage", place), stops}.dump();
+  }
   return record.fields.dump();
 }
 

@@ -49,9 +49,9 @@ class RunFolder {
   // Those of a kind of one variant, in order; of a kind that knows no variants (inspect, perplexity), of one model. `id` is "v1" or "m1".
   std::vector<const Measured*> of(std::string_view kind, std::string_view id) const;
 
-  // Records of a kind that are no measurements (criterion, decision, warning), of this experiment: those behind its record, in order. Of
-  // several criteria of the same stage and name, several decisions of the same stage and action, and several equal warnings, the last
-  // one counts, and stands where the first one stood.
+  // Records of a kind that are no measurements (criterion, decision, warning), of this experiment: those behind its record, in order.
+  // Of several criteria of the same stage and name, several decisions whether a stage runs, several that stop in it, and several equal
+  // warnings, the last one counts, and stands where the first one stood.
   std::vector<const Record*> others(std::string_view kind) const;
 
   const std::vector<Record>& log() const { return log_; }

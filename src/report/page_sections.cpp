@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "base/text.h"
 #include "report/figures.h"
@@ -181,14 +182,29 @@ std::string sentence_html(const Finding& finding) {
   return html;
 }
 
-std::string findings_html(const std::vector<Finding>& findings, Severity severity) {
-  const FindingStyle* style = std::find_if(std::begin(kFindingStyles), std::end(kFindingStyles),
-                                           [&](const FindingStyle& row) { return row.severity == severity; });
+std::string findings_html(const std::vector<Finding>& findings, const std::function<bool(const Finding&)>& wanted) {
   std::string html;
   for (const Finding& finding : findings) {
-    if (finding.severity == severity) html += fmt::format("<li class=\"{}\">{}{}</li>\n", style->css, style->mark, sentence_html(finding));
+    if (!wanted(finding)) continue;
+    const FindingStyle* style = std::find_if(std::begin(kFindingStyles), std::end(kFindingStyles),
+                                             [&](const FindingStyle& row) { return row.severity == finding.severity; });
+    html += fmt::format("<li class=\"{}\">{}{}</li>\n", style->css, style->mark, sentence_html(finding));
   }
   return html.empty() ? "" : "<ul class=\"findings\">\n" + html + "</ul>\n";
+}
+
+std::string findings_html(const std::vector<Finding>& findings, Severity severity) {
+  return findings_html(findings, [=](const Finding& finding) { return finding.severity == severity; });
+}
+
+// What is wrong with the run itself comes before what it found, other problems after it.
+std::string answer_html(const std::vector<Finding>& findings) {
+  auto of_the_run = [](const Finding& finding) {
+    std::string_view kind = finding.kind;
+    return kind == "unfinished" || kind == "stopped";
+  };
+  return findings_html(findings, of_the_run) + findings_html(findings, Severity::answer) +
+         findings_html(findings, [&](const Finding& finding) { return finding.severity == Severity::problem && !of_the_run(finding); });
 }
 
 }  // namespace
@@ -196,7 +212,7 @@ std::string findings_html(const std::vector<Finding>& findings, Severity severit
 std::vector<PageSection> page_sections(const RunReport& report, const RunFolder& folder, std::string charts) {
   std::vector<Finding> findings = find_all(report);
   std::vector<PageSection> all = {
-      {"answer", "The answer", findings_html(findings, Severity::problem) + findings_html(findings, Severity::answer)},
+      {"answer", "The answer", answer_html(findings)},
       {"criteria", "Criteria", tables_html(report, "Criteria", {"criteria", "decisions"})},
       {"careful", "To be careful about", findings_html(findings, Severity::caution)},
       {"notes", "Worth knowing", findings_html(findings, Severity::note)},

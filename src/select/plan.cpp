@@ -82,6 +82,11 @@ BitsPerWeight format_bits(const Format& format, const TensorInfo& tensor) {
                                 : stored_bits(format, tensor.row_length, tensor.value_count);
 }
 
+bool Plan::is_stochastic() const {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const PlannedTensor& tensor) { return tensor.format.is_stochastic(); });
+}
+
 const PlannedTensor* Plan::find(size_t tensor_index) const {
   auto place =
       std::lower_bound(tensors.begin(), tensors.end(), tensor_index,

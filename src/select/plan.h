@@ -11,6 +11,9 @@
 
 namespace fakequant {
 
+// What stochastic rounding draws from where nobody says.
+inline constexpr uint64_t kDefaultSeed = 0;
+
 // Bits are exact sums. What values that stay (format f32) take is what the file stores for them.
 struct PlannedTensor {
   size_t tensor_index;  // into the list given to make_plan
@@ -44,6 +47,8 @@ struct Plan {
 
   // The planned tensor of this index, or null.
   const PlannedTensor* find(size_t tensor_index) const;
+  // Whether carrying it out draws random numbers.
+  bool is_stochastic() const;
 };
 
 struct PlanOptions {

@@ -64,9 +64,9 @@ TEST(ParseRecipe, ReportsEveryProblemAtOnce) {
       "r.toml:1: rule 1 has no format; write format = \"bf16\", or \"f32\" to leave its tensors\n"
       "r.toml:2: rule 1: unknown key 'formt'; a rule holds tensors, layers, format, store; did you mean "
       "format?\n"
-      "r.toml:3: rule 1: layers is an integer, wanted a string in quotes, such as \"0-2\"\n"
+      "r.toml:3: rule 1: layers: found an integer, wanted a string in quotes, such as \"0-2\"\n"
       "r.toml:4: rule 1: store 'atuo': wanted one of keep, auto, f32, f16, bf16, narrow; did you mean auto?\n"
-      "r.toml:7: rule 2: tensors is an array, wanted a string in quotes\n"
+      "r.toml:7: rule 2: tensors: found an array, wanted a string in quotes\n"
       "r.toml:8: rule 2: format 'bf61': 'bf61' is no format; see `fakequant formats`; did you mean bf16?\n"
       "r.toml:10: unknown key 'rules'; a recipe holds [[rule]] tables only; did you mean rule?");
 }
@@ -84,7 +84,7 @@ TEST(ParseRecipe, ARecipeWithoutRulesIsAnError) {
   std::string text = "no rules; write [[rule]] and below it format = \"...\"";
   EXPECT_EQ(recipe_error(""), "r.toml: " + text);
   EXPECT_EQ(recipe_error("# nothing\n"), "r.toml: " + text);
-  EXPECT_EQ(recipe_error("rule = []"), "r.toml:1: " + text);
+  EXPECT_EQ(recipe_error("rule = []"), "r.toml:1: 'rule' is an empty list; write [[rule]] for each");
   EXPECT_EQ(recipe_error("rule = 3"),
             "r.toml:1: 'rule' is no list of tables; write [[rule]] with two brackets");
   EXPECT_EQ(recipe_error("[rule]\nformat = 'bf16'"),

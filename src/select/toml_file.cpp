@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -12,6 +13,12 @@
 #include "select/toml_guard.h"
 
 namespace fakequant {
+
+void TomlProblems::report(size_t line, const std::string& problem) {
+  auto [begin, end] = problems_.equal_range(line);
+  if (std::any_of(begin, end, [&](const auto& known) { return known.second == problem; })) return;
+  problems_.emplace(line, problem);
+}
 
 void TomlProblems::throw_if_any() const {
   if (problems_.empty()) return;
@@ -59,6 +66,67 @@ std::string_view type_of(const toml::node& node) {
       return "a boolean";
     default:
       return "a date or time";
+  }
+}
+
+std::string text_of(const toml::node& node) {
+  const toml::value<std::string>* text = node.as_string();
+  if (text == nullptr) throw Error("found {}, wanted a string in quotes", type_of(node));
+  return text->get();
+}
+
+bool flag_of(const toml::node& node) {
+  const toml::value<bool>* flag = node.as_boolean();
+  if (flag == nullptr) throw Error("found {}, wanted true or false without quotes", type_of(node));
+  return flag->get();
+}
+
+int64_t whole_of(const toml::node& node, int64_t least, int64_t most) {
+  const toml::value<int64_t>* number = node.as_integer();
+  if (number == nullptr) throw Error("found {}, wanted a whole number", type_of(node));
+  if (number->get() < least || number->get() > most)
+    throw Error("found {}, wanted a whole number from {} to {}", number->get(), least, most);
+  return number->get();
+}
+
+double number_of(const toml::node& node, double least, double most) {
+  std::optional<double> found;
+  if (const toml::value<double>* number = node.as_floating_point()) found = number->get();
+  if (const toml::value<int64_t>* number = node.as_integer()) found = static_cast<double>(number->get());
+  if (!found) throw Error("found {}, wanted a number", type_of(node));
+  if (!(*found >= least && *found <= most))
+    throw Error("found {}, wanted a number from {} to {}", *found, least, most);
+  return *found;
+}
+
+void for_each_table(const toml::node& node, std::string_view key, TomlProblems& problems,
+                    const std::function<void(const toml::table& table, size_t number)>& read) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) {
+    problems.report(line_of(node),
+                    fmt::format("'{}' is no list of tables; write [[{}]] with two brackets", key, key));
+    return;
+  }
+  if (array->empty())
+    problems.report(line_of(node), fmt::format("'{}' is an empty list; write [[{}]] for each", key, key));
+  size_t number = 0;
+  for (const toml::node& item : *array) {
+    ++number;
+    if (const toml::table* table = item.as_table()) {
+      read(*table, number);
+    } else {
+      problems.report(line_of(item), fmt::format("{} {} is no table; write [[{}]]", key, number, key));
+    }
+  }
+}
+
+void report_unknown_keys(const toml::table& table, const std::vector<std::string>& keys,
+                         const std::string& place, const std::string& holder, TomlProblems& problems) {
+  for (const auto& [key, node] : table) {
+    std::string name(key.str());
+    if (std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
+    problems.report(key.source().begin.line, fmt::format("{}unknown key '{}'; {}{}", place, excerpt(name),
+                                                         holder, did_you_mean(lower(name), keys)));
   }
 }
 

@@ -86,11 +86,10 @@ TensorType narrow_type_of(const TensorView& view, const ValueFacts& facts, bool 
   return smallest_exact(info, true, needs);
 }
 
-TensorReport report_on(const Model& model, size_t tensor_index, const InspectOptions& options,
+TensorReport report_on(const TensorView& view, const InspectOptions& options,
                        std::vector<std::optional<CodeCounts>>& counts, Progress& progress) {
-  TensorView view = view_of(model, tensor_index);
   const TensorInfo& info = *view.info;
-  TensorReport report{.tensor_index = tensor_index,
+  TensorReport report{.tensor_index = 0,
                       .facts = {},
                       .effective_precision = lower(name_of(info.type)),
                       .grids = {},
@@ -120,8 +119,17 @@ std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> te
   Progress progress("inspect", total, options.progress);
   std::vector<std::optional<CodeCounts>> counts(max_thread_slots());
   std::vector<TensorReport> reports;
-  for (size_t index : tensor_indices) reports.push_back(report_on(model, index, options, counts, progress));
+  for (size_t index : tensor_indices) {
+    reports.push_back(report_on(view_of(model, index), options, counts, progress));
+    reports.back().tensor_index = index;
+  }
   return reports;
+}
+
+TensorReport inspect(const TensorView& view) {
+  std::vector<std::optional<CodeCounts>> counts(max_thread_slots());
+  Progress silent("", 0, Progress::Mode::silent);
+  return report_on(view, {.grids = false, .progress = Progress::Mode::silent}, counts, silent);
 }
 
 }  // namespace fakequant

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "gguf/shards.h"
 #include "tensors/grids.h"
+#include "tensors/tensor_pass.h"
 
 namespace fakequant {
 
@@ -34,5 +35,8 @@ struct InspectOptions {
 // do not depend on the number of threads.
 std::vector<TensorReport> inspect(const Model& model, std::span<const size_t> tensor_indices,
                                   const InspectOptions& options);
+
+// The same of one tensor wherever its bytes are, without looking for grids; its tensor_index is 0.
+TensorReport inspect(const TensorView& view);
 
 }  // namespace fakequant

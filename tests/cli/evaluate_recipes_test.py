@@ -5,7 +5,8 @@ import subprocess
 import time
 import unittest
 
-from support import DATA, DEMO, PROGRAM, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, longrope_demo, main, run
+from made_models import longrope_demo
+from support import DATA, DEMO, PROGRAM, SANITIZED, SHARED, STORIES, ProgramTest, floats, gguf_py, llama, main, run
 
 TEXT = DATA / "demo-wordnet-heldout.txt"
 WIKI = SHARED / "text" / "wiki.test.raw"

@@ -68,32 +68,6 @@ def gguf_py():
     return gguf
 
 
-def longrope_demo(path, original_context, context):
-    """Writes the demo model as one that turns positions by other factors above `original_context` tokens of context; returns the path."""
-    module = gguf_py()
-    import numpy  # pylint: disable=import-outside-toplevel
-    reader = module.GGUFReader(DEMO)
-    writer = module.GGUFWriter(path, "llama")
-    for field in reader.fields.values():
-        if field.name.startswith("GGUF.") or field.name in ("general.architecture", "llama.context_length"):
-            continue
-        items = field.types[-1] if field.types[0] == module.GGUFValueType.ARRAY else None
-        writer.add_key_value(field.name, field.contents(), field.types[0], items)
-    writer.add_uint32("llama.context_length", context)
-    writer.add_string("llama.rope.scaling.type", "longrope")
-    writer.add_uint32("llama.rope.scaling.original_context_length", original_context)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    turned = reader.fields["llama.rope.dimension_count"].contents() // 2
-    for name, factor in (("long", 2.1), ("short", 1.1)):
-        writer.add_tensor(f"rope_factors_{name}.weight", numpy.full(turned, factor, dtype=numpy.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 def llama(name, *arguments, timeout=300):
     """Runs a program of llama.cpp and returns its standard output; its messages become part of a failure."""
     result = subprocess.run([str(llama_tool(name)), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from support import DEMO, STORIES, ProgramTest, llama, longrope_demo, llama_tool, main  # noqa: E402
+from made_models import longrope_demo  # noqa: E402
+from support import DEMO, STORIES, ProgramTest, llama, llama_tool, main  # noqa: E402
 
 CHINESE = "你好，请介绍一下你自己。"
 ATTEMPTS = 20

@@ -1,0 +1,129 @@
+#include "cli/run_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/text_block.h"
+#include "experiment/forecast.h"
+#include "experiment/model_timing.h"
+#include "experiment/time_left.h"
+
+namespace fakequant::cli {
+
+namespace {
+
+std::string bits_text(const std::optional<BitsPerWeight>& bits) {
+  return bits ? fmt::format("{:.5g}", bits->value()) : "-";
+}
+
+// The kinds of measurements of a variant, each once: "difference, load, divergence, generation".
+std::string measured_text(const ExperimentPlan& plan, size_t variant) {
+  std::vector<std::string> kinds;
+  for (const Measurement& measurement : plan.measurements) {
+    if (measurement.variant != variant) continue;
+    if (std::ranges::find(kinds, measurement.id.kind) == kinds.end()) kinds.push_back(measurement.id.kind);
+  }
+  return join(kinds, ", ");
+}
+
+void print_variants(const ExperimentPlan& plan, const Forecast& forecast) {
+  using Align = Table::Align;
+  bool many_stages = plan.config.stages.size() > 1;
+  bool many_models = plan.config.models.size() > 1;
+  std::vector<Table::Column> columns;
+  if (many_stages) columns.push_back({"stage", Align::left});
+  if (many_models) columns.push_back({"model", Align::left});
+  columns.push_back({"variant", Align::left});
+  for (const char* header : {"bits", "model bits", "file bits", "about"})
+    columns.push_back({header, Align::right});
+  columns.push_back({"what is measured", Align::left});
+  Table table(columns);
+  for (size_t i = 0; i < plan.variants.size(); ++i) {
+    const ExperimentVariant& variant = plan.variants[i];
+    VariantBits bits = bits_of(plan, variant);
+    bool is_skipped = !variant.skipped_because.empty();
+    std::vector<std::string> row;
+    if (many_stages) row.push_back(printable(variant.stage));
+    if (many_models) row.push_back(printable(plan.models[variant.model].name));
+    row.push_back(printable(variant.name));
+    for (const auto& part : {bits.chosen, bits.model, bits.file}) row.push_back(bits_text(part));
+    row.push_back(is_skipped ? "-" : duration_text(forecast.of_variant(plan, i)));
+    row.push_back(is_skipped ? "left out: " + printable(variant.skipped_because) : measured_text(plan, i));
+    table.add(row);
+  }
+  fmt::print("{}\n", table.text(terminal_styles()));
+}
+
+void print_conditions(const ExperimentPlan& plan) {
+  for (const ConfigStage& stage : plan.config.stages) {
+    if (stage.conditions.empty()) continue;
+    std::vector<std::string> conditions;
+    for (const Condition& condition : stage.conditions) conditions.push_back(printable(condition.text));
+    fmt::print("{} only if {}\n", printable(stage.name), join(conditions, " and "));
+  }
+  for (const ConfigCriterion& criterion : plan.config.criteria) {
+    std::string check = criterion.condition ? printable(criterion.condition->text) : "a person judges";
+    fmt::print("criterion: {} ({}{})\n", printable(criterion.name), check,
+               criterion.stops ? "; ends the experiment where it fails" : "");
+  }
+}
+
+void print_plan(const ExperimentPlan& plan, const Forecast& forecast,
+                const std::vector<ModelTiming>& timings) {
+  if (!plan.config.title.empty()) fmt::print("{}\n", printable(plan.config.title));
+  for (size_t i = 0; i < plan.config.models.size(); ++i) {
+    const PlannedModel& model = plan.models[i];
+    fmt::print("model: {}, {}\n", printable(model.name), format_bytes(model.model.total_bytes()));
+    for (size_t text = 0; text < plan.texts.size(); ++text)
+      fmt::print("  text: {}, {}\n", printable(plan.texts[text].name),
+                 counted(timings[i].text_chunks[text], "chunk"));
+  }
+  fmt::print("\n");
+  print_variants(plan, forecast);
+  print_conditions(plan);
+  size_t distinct = static_cast<size_t>(
+      std::ranges::count_if(forecast.seconds, [](double seconds) { return seconds > 0; }));
+  fmt::print("\n{} of {}, about {} in all\n", counted(distinct, "measurement"),
+             counted(plan.variants.size(), "variant"), duration_text(forecast.total));
+  std::string help =
+      "bits: per weight, in the chosen tensors; of the model with those; of the file that `quantize` would "
+      "write. about: from a short "
+      "timing of the model, with everything that conditions may leave out.";
+  fmt::print("{}", text_block(help, terminal_columns(), 0));
+}
+
+Json forecast_json(const ExperimentPlan& plan, const Forecast& forecast) {
+  Json measurements = Json::array();
+  for (size_t i = 0; i < plan.measurements.size(); ++i)
+    measurements.push_back(Json{{"key", plan.measurements[i].id.key}, {"seconds", forecast.seconds[i]}});
+  Json warnings = Json::array();
+  for (const PlanWarning& warning : plan.warnings) warnings.push_back(warning.text);
+  return {{"schema_version", kSchemaVersion},
+          {"experiment", experiment_record(plan)},
+          {"forecast", {{"seconds", forecast.total}, {"measurements", std::move(measurements)}}},
+          {"warnings", std::move(warnings)}};
+}
+
+}  // namespace
+
+int check_experiment(const ExperimentPlan& plan, int threads, const CommonOptions& common) {
+  std::vector<std::string> inputs{plan.config.path};
+  for (const PlannedModel& model : plan.models) {
+    for (const std::string& path : model.model.paths()) inputs.push_back(path);
+  }
+  for (const PlannedText& text : plan.texts) inputs.push_back(text.path);
+  check_json_target(common, inputs);
+  std::vector<ModelTiming> timings;
+  for (size_t i = 0; i < plan.config.models.size(); ++i) timings.push_back(time_model(plan, i, threads));
+  Forecast expected = forecast(plan, timings);
+  for (const PlanWarning& warning : plan.warnings) warn(common, warning.text);
+  if (common.prints_text()) print_plan(plan, expected, timings);
+  write_json(common, [&] { return forecast_json(plan, expected); });
+  return kDone;
+}
+
+}  // namespace fakequant::cli

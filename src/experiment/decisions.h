@@ -1,0 +1,44 @@
+#pragma once
+// What conditions and criteria say of the records that are there, as records of docs/journal.md. Knows no journal: who has records
+// is asked.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "experiment/experiment_plan.h"
+
+namespace fakequant {
+
+// The fields of a measurement's record, null where it was not made.
+using FindRecord = std::function<const Json*(const std::string& key)>;
+
+// A measured value that a condition is about.
+struct ConditionValue {
+  const Measurement* measurement;
+  std::optional<double> value;  // nothing: the measurement failed, or its result does not have it
+};
+
+// The values of the condition's metric in all that was measured of these stages' variants. Controls are no variants of the experiment's
+// own, and what was left out has no value: neither is among them.
+std::vector<ConditionValue> values_of(const Condition& condition, const ExperimentPlan& plan,
+                                      const std::vector<std::string>& stages, const FindRecord& find);
+
+// {check, worst, variant, key, holds} of a condition on stages: it holds where there is a value and every value holds. `worst` is
+// the value that is furthest from holding, null where a measurement failed or there is none.
+Json reason_of(const Condition& condition, const ExperimentPlan& plan, const std::vector<std::string>& stages,
+               const FindRecord& find);
+
+// The decision about a stage that its conditions make: "run" or "skip". `stage` is into ExperimentConfig::stages, with conditions.
+Json stage_decision(const ExperimentPlan& plan, size_t stage, const FindRecord& find);
+
+// The record of a criterion for a stage. Its outcome is "judged" where a person decides; "fail" where a value does not hold;
+// else "unmeasured" where one is missing, or none is there; else "pass".
+Json criterion_record(const ConfigCriterion& criterion, const ExperimentPlan& plan, const std::string& stage,
+                      const FindRecord& find);
+
+// Whether the criterion is one for that stage.
+bool is_for(const ConfigCriterion& criterion, const std::string& stage);
+
+}  // namespace fakequant
