@@ -48,10 +48,6 @@ void print_findings(const std::vector<Finding>& findings, bool with_notes) {
   }
 }
 
-void print_heading(const std::string& heading) {
-  fmt::print("{}\n\n", printable(heading));
-}
-
 // Whether `path` is meant as a folder: it is one, or ends like one.
 bool is_folder(const std::string& path) {
   std::error_code error;
@@ -87,7 +83,7 @@ int compare(const Options& options, const CommonOptions& common, const std::vect
   std::unique_ptr<PendingReport> files = begin_files(options, comparison_files(comparison, formats));
   std::vector<std::string> paths = files->publish();
   if (common.prints_text()) {
-    print_heading(fmt::format("A {}\nB {}", comparison.a, comparison.b));
+    fmt::print("A {}\nB {}\n\n", printable(comparison.a), printable(comparison.b));
     print_findings(comparison.findings, true);
     print_paths(paths);
   }
@@ -110,11 +106,11 @@ int run(const Options& options, const CommonOptions& common) {
   if (!options.charts.empty()) images = write_chart_images(charts(report), options.charts);
   std::vector<std::string> paths = files->publish();
   if (common.prints_text()) {
-    print_heading(report.title);
+    fmt::print("{}\n\n", printable(report.title));
     print_findings(find_all(report), common.verbose);
     print_paths(paths);
     if (!images.empty())
-      fmt::print("{} in {}\n", counted(images.size(), "file") + " of charts", printable(options.charts));
+      fmt::print("{} of charts in {}\n", counted(images.size(), "file"), printable(options.charts));
   }
   write_json(common, [&] { return report_json(report); });
   return kDone;

@@ -82,10 +82,12 @@ std::string unchanged_results(const std::vector<const ReportVariant*>& variants)
       " {} the same for that reason: this is a property of the model, not a fault of the measurement.", what);
 }
 
-// "test 1 (ffn_norm of layer 0 in bf16:rtz, 16.01 bits per weight)"
+// "test 1 (ffn_norm of layer 0 in bf16:rtz, 16.01 bits per weight)"; what was changed is left out where the name says it.
 std::string introduction(const RunReport& report, const ReportVariant& variant) {
   std::vector<std::string> facts;
-  if (!variant.what.empty() && variant.what != variant.name) facts.push_back(variant.what);
+  bool says_it = !variant.format.empty() && variant.name.find(variant.format) != std::string::npos &&
+                 variant.name.find(variant.tensors) != std::string::npos;
+  if (!variant.what.empty() && variant.what != variant.name && !says_it) facts.push_back(variant.what);
   if (variant.model_bits) facts.push_back(bits_figure(variant.model_bits->per_weight()) + " bits per weight");
   std::string name = report.label(variant);
   return facts.empty() ? name : fmt::format("{} ({})", name, join(facts, ", "));

@@ -1,6 +1,7 @@
 #include "report/criterion_value.h"
 
 #include "base/text.h"
+#include "report/figures.h"
 
 namespace fakequant {
 
@@ -24,6 +25,11 @@ std::optional<CriterionValue> worst_value(const ReportCriterion& criterion) {
     if (!worst || is_worse(*value.value, *worst->value)) worst = value;
   }
   return worst;
+}
+
+std::string value_text(const std::string& check, std::optional<double> value) {
+  if (!value) return "not measured";
+  return trim(check).ends_with('%') ? percent_figure(value) : figure(value);
 }
 
 }  // namespace fakequant

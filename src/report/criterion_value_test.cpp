@@ -30,5 +30,11 @@ TEST(WorstValue, PassesOverWhatWasNotMeasured) {
   EXPECT_EQ(worst("<", {1.0}), 1.0);
 }
 
+TEST(ValueText, IsWrittenAsTheCheckIs) {
+  EXPECT_EQ(value_text("mean_rel < 1 %", 0.025), "2.5 %");
+  EXPECT_EQ(value_text("mean_rel < 0.01", 0.025), "0.025");
+  EXPECT_EQ(value_text("mean_rel < 0.01", std::nullopt), "not measured");
+}
+
 }  // namespace
 }  // namespace fakequant

@@ -121,6 +121,15 @@ TEST(Changed, IsSaidWhereNoTextWasMeasured) {
             "that costs was not measured.");
 }
 
+TEST(Cost, DoesNotSayTwiceWhatTheNameSays) {
+  RunReport report = empty_report();
+  ReportVariant& variant = add_variant(report, "ffn_norm, bf16:rtz", 100);
+  variant.tensors = "ffn_norm";
+  variant.format = "bf16:rtz";
+  add_divergence(variant, 0.013, 0.002, 0.012);
+  EXPECT_TRUE(one(report, "cost").text.starts_with("ffn_norm, bf16:rtz (8 bits per weight): perplexity"));
+}
+
 TEST(Best, HasTheFewestBitsWithinNoise) {
   RunReport report = empty_report();
   add_divergence(add_variant(report, "worse", 100), 0.5, 0.02, 0.01);
@@ -199,6 +208,14 @@ TEST(Unfinished, CountsWhatIsMissing) {
   EXPECT_EQ(one(report, "unfinished").text,
             "This run is not finished: 1 of 2 measurements is missing. fakequant run with the same folder "
             "makes them.");
+  report.sessions.resize(1);
+  EXPECT_TRUE(one(report, "unfinished")
+                  .text.starts_with("This run is not finished (it was killed, or is still running): 1 of 2"));
+  report.sessions[0].outcome = "stopped";
+  report.sessions[0].text = "the time limit of 5 s was reached";
+  EXPECT_TRUE(
+      one(report, "unfinished")
+          .text.starts_with("This run is not finished (stopped: the time limit of 5 s was reached): 1 of 2"));
   report.measurements[0].state = MeasurementState::left_out;
   EXPECT_TRUE(report.finished());
   EXPECT_TRUE(of_kind(report, "unfinished").empty());
@@ -250,7 +267,7 @@ TEST(NonFinite, IsFoundInWeightsLogitsAndResults) {
   ASSERT_EQ(found.size(), 3u);
   EXPECT_EQ(found[0].text,
             "a: 2 values that were finite before are NaN or Inf after rounding, in blk.0.ffn_norm.weight.");
-  EXPECT_EQ(found[1].text, "a: 1 logit of NaN or Inf when llama.cpp generated with its file.");
+  EXPECT_EQ(found[1].text, "a: llama.cpp computed NaN or Inf when it generated with the file.");
   EXPECT_EQ(found[2].text, "a: perplexity or KL divergence on text.txt is no finite number.");
 }
 

@@ -100,7 +100,7 @@ struct LoadResult {
   size_t line = 0;
   uint64_t tokens_generated = 0;
   std::string text;
-  uint64_t nonfinite = 0;
+  uint64_t nonfinite = 0;  // 1 where llama.cpp computed NaN or Inf
   std::optional<double> seconds;
 };
 

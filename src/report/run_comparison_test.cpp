@@ -35,7 +35,8 @@ TEST(CompareRuns, MeasuresTheDistanceInErrorsOfTheDifference) {
   // |0.10 - 0.15| / sqrt(0.03^2 + 0.04^2) = 1
   RunComparison near = compare_runs(report_with(0.10, 0.03), report_with(0.15, 0.04));
   EXPECT_EQ(text_of(near, "results_differ"),
-            "Of 1 result in common 1 differs, none of them by more than two standard errors. Farthest apart, in standard errors: a on text.txt (1).");
+            "Of 1 result in common 1 differs, none of them by more than two standard errors. Farthest apart, "
+            "in standard errors: a on text.txt (1).");
   RunComparison far = compare_runs(report_with(0.10, 0.03), report_with(0.25, 0.04));
   EXPECT_NE(text_of(far, "results_differ").find(", 1 of them by more than two standard errors."),
             std::string::npos);

@@ -15,9 +15,9 @@ namespace fakequant {
 namespace {
 
 // "0.0312 in test 1 on wiki.txt"
-std::string value_words(const RunReport& report, std::optional<double> value, std::optional<size_t> variant,
+std::string value_words(const RunReport& report, const std::string& value, std::optional<size_t> variant,
                         std::optional<size_t> text) {
-  std::string words = value ? figure(value) : "not measured";
+  std::string words = value;
   if (variant) words += " in " + report.label(report.variants[*variant]);
   if (text && report.texts.size() > 1) words += " on " + report.texts[*text].name;
   return words;
@@ -38,8 +38,9 @@ Reasons reasons_of(const RunReport& report, const ReportDecision& decision, bool
   result.lines.push_back(decision.line);
   for (const DecisionReason& reason : decision.reasons) {
     if (reason.holds != holds) continue;
-    result.words.push_back(fmt::format("{} {} ({})", reason.check, holds ? "holds" : "does not hold",
-                                       value_words(report, reason.worst, reason.variant, std::nullopt)));
+    result.words.push_back(fmt::format(
+        "{} {} ({})", reason.check, holds ? "holds" : "does not hold",
+        value_words(report, value_text(reason.check, reason.worst), reason.variant, std::nullopt)));
     result.lines.push_back(reason.line);
   }
   return result;
@@ -65,6 +66,14 @@ std::string subject_of(const RunReport& report, const ReportMeasurement& measure
   return subject;
 }
 
+// How a session ended whose run is not finished: " (stopped: the time limit was reached)".
+std::string state_words(const ReportSession& session) {
+  if (session.outcome.empty()) return " (it was killed, or is still running)";
+  if (session.outcome == "done") return "";
+  return session.text.empty() ? fmt::format(" ({})", session.outcome)
+                              : fmt::format(" ({}: {})", session.outcome, session.text);
+}
+
 }  // namespace
 
 void find_unfinished(const RunReport& report, FindingList& list) {
@@ -73,11 +82,7 @@ void find_unfinished(const RunReport& report, FindingList& list) {
     if (measurement.state == MeasurementState::missing) ++missing;
   }
   if (missing == 0) return;
-  const ReportSession* last = report.sessions.empty() ? nullptr : &report.sessions.back();
-  const char* state = last == nullptr                  ? ""
-                      : last->outcome.empty()          ? " (it was killed, or is still running)"
-                      : last->outcome == "interrupted" ? " (it was interrupted)"
-                                                       : "";
+  std::string state = report.sessions.empty() ? "" : state_words(report.sessions.back());
   list.add(fmt::format("This run is not finished{}: {} of {} measurements {} missing. fakequant run with "
                        "the same folder makes them.",
                        state, format_count(missing), format_count(report.measurements.size()),
@@ -125,7 +130,8 @@ void find_criteria_failed(const RunReport& report, FindingList& list) {
     if (criterion.outcome != Outcome::fail) continue;
     std::optional<CriterionValue> worst = worst_value(criterion);
     std::string value =
-        worst ? value_words(report, worst->value, worst->variant, worst->text) : "not measured";
+        worst ? value_words(report, value_text(criterion.check, worst->value), worst->variant, worst->text)
+              : "not measured";
     list.add(fmt::format("Fails{}: {}. Wanted {}, found {}.", in_stage(report, criterion.stage),
                          criterion.name, criterion.check, value),
              {criterion.line, worst ? worst->line : 0});

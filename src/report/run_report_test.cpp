@@ -161,7 +161,9 @@ TEST(ReadRunReport, OfValuesOfOtherTypesIsAReportOrAnError) {
     replace_each(record, record, [&] {
       try {
         RunReport report = folder.read({records[0].dump(), records[1].dump()});
-        EXPECT_EQ(markdown_report(report).find(" <script>"), std::string::npos);
+        std::string markdown = markdown_report(report);
+        EXPECT_TRUE(markdown.starts_with(kMarkdownMark));
+        EXPECT_EQ(markdown.find(" <script>"), std::string::npos);
         report_json(report).dump();
         ++reports;
       } catch (const Error&) {

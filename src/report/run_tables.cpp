@@ -42,7 +42,10 @@ constexpr ColumnOf<CriterionRow> kCriterionColumns[] = {
     {numbers("worst", "worst value", "", "the value that is furthest from holding"),
      [](const CriterionRow& row) {
        std::optional<CriterionValue> worst = row.worst();
-       return number_cell(worst ? worst->value : std::nullopt, worst ? worst->line : row.criterion.line);
+       if (!worst) return number_cell(std::nullopt, row.criterion.line);
+       Cell cell = number_cell(worst->value, worst->line);
+       cell.text = value_text(row.criterion.check, worst->value);
+       return cell;
      }},
     {words("variant", "of", "the variant that has it"), [](const CriterionRow& row) {
        std::optional<CriterionValue> worst = row.worst();
@@ -86,7 +89,9 @@ constexpr ColumnOf<DecisionRow> kDecisionColumns[] = {
     {numbers("worst", "worst value", "", "of the variants before"),
      [](const DecisionRow& row) {
        if (row.reason == nullptr) return number_cell(std::nullopt, row.decision.line);
-       return number_cell(row.reason->worst, row.reason->line);
+       Cell cell = number_cell(row.reason->worst, row.reason->line);
+       cell.text = value_text(row.reason->check, row.reason->worst);
+       return cell;
      }},
     {words("variant", "of", "the variant that has it"), [](const DecisionRow& row) {
        if (row.reason == nullptr || !row.reason->variant) return text_cell("");

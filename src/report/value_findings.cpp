@@ -42,8 +42,7 @@ void find_nonfinite(const RunReport& report, FindingList& list) {
                {variant.difference->line});
     }
     if (variant.load && variant.load->nonfinite > 0) {
-      list.add(fmt::format("{}: {} of NaN or Inf when llama.cpp generated with its file.", name,
-                           counted(variant.load->nonfinite, "logit")),
+      list.add(fmt::format("{}: llama.cpp computed NaN or Inf when it generated with the file.", name),
                {variant.load->line});
     }
     for (const DivergenceResult& result : variant.divergences) {

@@ -166,7 +166,7 @@ constexpr ColumnOf<LoadRow> kLoadColumns[] = {
      [](const LoadRow& row) {
        return count_cell(row.variant.load->tokens_generated, row.variant.load->line);
      }},
-    {numbers("nonfinite", "NaN or Inf", "", "among the logits that it computed"),
+    {numbers("nonfinite", "NaN or Inf", "", "1 where it computed any"),
      [](const LoadRow& row) { return count_cell(row.variant.load->nonfinite, row.variant.load->line); }},
     {words("text", "its text", "what it generated"),
      [](const LoadRow& row) { return text_cell(row.variant.load->text, row.variant.load->line); }}};

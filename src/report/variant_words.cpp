@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -42,13 +43,18 @@ std::vector<const ReportVariant*> own_variants(const RunReport& report) {
 std::string list_of(const std::vector<std::string>& names) {
   constexpr size_t kMost = 6, kShown = 4;
   if (names.empty()) return "";
+  // Names with commas of their own need another mark between them.
+  bool commas = std::any_of(names.begin(), names.end(),
+                            [](const std::string& name) { return name.find(',') != std::string::npos; });
+  const char* separator = commas ? "; " : ", ";
+  const char* last = commas ? "; and " : " and ";
   if (names.size() > kMost) {
     std::vector<std::string> first(names.begin(), names.begin() + kShown);
-    return fmt::format("{} and {} more", join(first, ", "), names.size() - kShown);
+    return fmt::format("{}{}{} more", join(first, separator), last, names.size() - kShown);
   }
   if (names.size() == 1) return names[0];
   std::vector<std::string> all_but_last(names.begin(), names.end() - 1);
-  return join(all_but_last, ", ") + " and " + names.back();
+  return fmt::format("{}{}{}", join(all_but_last, separator), last, names.back());
 }
 
 bool changed_nothing(const ReportVariant& variant) {

@@ -17,7 +17,7 @@ std::string flip_words(const DivergenceResult& result);
 // Variants that are compared with a model: not the control.
 std::vector<const ReportVariant*> own_variants(const RunReport& report);
 
-// "a", "a and b", "a, b and c"; of more than six "a, b, c, d and 7 more".
+// "a", "a and b", "a, b and c"; of more than six "a, b, c, d and 7 more"; with "; " where a name has a comma.
 std::string list_of(const std::vector<std::string>& names);
 
 // Whether a format's weights were looked at and none of them changed.
