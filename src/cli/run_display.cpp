@@ -169,15 +169,15 @@ void RunDisplay::progresses(const RunStep& step, const WorkerProgress& progress)
 void RunDisplay::draw(const RunStep& step, const WorkerProgress& progress) {
   if (!terminal_) return;
   double gone = std::chrono::duration<double>(Clock::now() - start_).count();
-  TimeLeft::Estimate left = step.left;
-  left.seconds = std::max(0.0, left.seconds - gone);
-  std::string label = number_text(step) + " " + measurement_text(plan_, *step.measurement);
-  std::string note = printable(progress.note);
-  if (std::string text = left_text(left); !text.empty()) note = note.empty() ? text : text + ", " + note;
   double share = std::clamp(progress.share, 0.0, 1.0);
   double own_left = share > 0.02 ? gone * (1 - share) / share : 0;
+  // Of the whole run, of which some kinds of measurements may not be known yet.
+  double left = std::max(own_left, step.left.seconds - gone);
+  std::string label = number_text(step) + " " + measurement_text(plan_, *step.measurement);
+  std::string note = printable(progress.note);
+  if (step.left.is_least) note = note.empty() ? "or more" : "or more, " + note;
   constexpr size_t kSpare = 3;  // as Progress leaves free
-  draw_line(progress_line({label, share, "", own_left, note}, std::max(error_columns(), kSpare) - kSpare));
+  draw_line(progress_line({label, share, "", left, note}, std::max(error_columns(), kSpare) - kSpare));
 }
 
 void RunDisplay::ends(const RunStep& step, const MeasurementOutcome& outcome, double seconds) {

@@ -149,10 +149,10 @@ SessionPart ModelBench::fitting(const SessionPlan& plan, const std::vector<Memor
                                 SessionOptions& options) const {
   std::optional<uint64_t> free = free_bytes(plan_.config.limits);
   try {
-    return sessions_that_fit(plan, needs, options, free).front();
+    return {plan, {0}, session_budget(plan, needs, options, free)};
   } catch (const Error&) {
     options.visiting_bytes = 0;
-    return sessions_that_fit(plan, needs, options, free).front();
+    return {plan, {0}, session_budget(plan, needs, options, free)};
   }
 }
 

@@ -24,7 +24,7 @@ class ModelBench {
   // Puts what the measurement is of into memory: the baseline, which is its model, and its variant where it has one. What is there already
   // stays. Tells of progress as the baseline's while that is loaded.
   //
-  //   throws   Error as EvaluationInputs, PlannedRecipe, sessions_that_fit and Session do
+  //   throws   Error as EvaluationInputs, PlannedRecipe, session_budget and Session do
   void prepare(MeasureContext& context);
 
   // Frees everything.
