@@ -61,8 +61,8 @@ TEST(Charts, MakeNamesPrintable) {
   RunReport report = empty_report();
   add_sized(report, "a\x1b", 16, 0.001);
   std::optional<Chart> made = chart(report, "divergence");
-  EXPECT_EQ(made->spec["data"]["values"][0]["variant"], "a\\x1B");
-  EXPECT_EQ(made->spec["encoding"]["y"]["sort"][0], "a\\x1B");
+  EXPECT_EQ(made->spec["data"]["values"][0]["variant"], "a\\x1b");
+  EXPECT_EQ(made->spec["encoding"]["y"]["sort"][0], "a\\x1b");
   EXPECT_EQ(made->alt.find('\x1b'), std::string::npos);
 }
 
@@ -91,7 +91,8 @@ TEST(FrontierChart, JoinsWhatNoOtherBeats) {
   add_sized(report, "good", 8, 0.01);
   add_sized(report, "small", 4, 0.1);
   std::vector<std::string> frontier;
-  for (const Json& row : chart(report, "frontier")->spec["data"]["values"]) {
+  std::optional<Chart> made = chart(report, "frontier");
+  for (const Json& row : made->spec["data"]["values"]) {
     if (row["frontier"]) frontier.push_back(row["variant"]);
   }
   EXPECT_EQ(frontier, (std::vector<std::string>{"small", "good", "big"}));

@@ -23,16 +23,16 @@ CHARTS = {"perplexity", "divergence", "tails", "confidence", "frontier", "error-
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{body}}\u202e"""
 
 
-def spec(**more):
+def spec(second_text):
     """Everything that a page can show, small: two texts, three sizes, prompts, a control."""
-    demo = support.DATA / "demo-wordnet-heldout.txt"
-    return {"title": "a page to look at", "model": "demo", "model_name": "demo", "texts": [("first.txt", demo), ("second.txt", demo)], "chunks": 8,
+    return {"title": "a page to look at", "model": "demo", "model_name": "demo", "chunks": 8,
+            "texts": [("first.txt", support.DATA / "demo-wordnet-heldout.txt"), ("second.txt", second_text)],
             "stages": [("one", None)],
             "variants": [("norms", "one", sample_runs.norms("0")),
                          ("ffn int4", "one", [{"tensors": "ffn", "format": "int4:group=32"}]),
                          ("attn int8", "one", [{"tensors": "attn", "format": "int8"}])],
             "prompts": [("Hello", 0, 42, 8), ("Write a short story about a robot.", 0.8, 42, 12)],
-            "criteria": sample_runs.CRITERIA, "note": "looked at by a browser", **more}
+            "criteria": sample_runs.CRITERIA, "note": "looked at by a browser"}
 
 
 def renamed(value, names):
@@ -50,7 +50,9 @@ class PageTest(support.ProgramTest):
         super().setUpClass()
         cls.runs = pathlib.Path(tempfile.mkdtemp(prefix="fakequant-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.runs, ignore_errors=True)
-        sample_runs.Builder(cls.runs / "plain", spec()).build()
+        second_text = cls.runs / "second.txt"
+        second_text.write_text((support.DATA / "demo-wordnet-heldout.txt").read_text(encoding="utf-8")[60000:], encoding="utf-8")
+        sample_runs.Builder(cls.runs / "plain", spec(second_text)).build()
         cls.make_hostile()
 
     @classmethod
