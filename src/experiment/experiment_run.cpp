@@ -86,11 +86,12 @@ class Run {
     auto on_disk_full = [this](const std::string& problem) { return disk_wait_(problem); };
     std::string path = (std::filesystem::path(request_.folder) / kJournalFile).string();
     Journal journal(path, kRunJournal, on_disk_full);
+    if (journal.was_repaired())
+      say_(path + ": its last line had been cut short and was removed; what it held is measured again");
     RunLog log(request_.folder, on_disk_full);
     keep_experiment_file(request_.folder, plan_.config.source);
     log.start({request_.command, request_.program, request_.llama_cpp, request_.threads});
     RunOutcome outcome;
-    outcome.repaired = journal.was_repaired();
     try {
       measure(journal, outcome.result);
     } catch (const Error& problem) {
@@ -165,7 +166,7 @@ int exit_code_of(const RunResult& result, int signal_number) {
 }
 
 RunOutcome carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
-                    const Say& say) {
+                     const Say& say) {
   return Run(plan, request, observer, say).carry_out();
 }
 

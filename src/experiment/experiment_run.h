@@ -25,7 +25,6 @@ struct RunRequest {
 struct RunOutcome {
   RunResult result;
   int exit_code = 0;
-  bool repaired = false;  // the journal's last line had been cut short
 };
 
 // What a run's exit code says: 0 everything is measured; 1 a measurement has failed; 3 a criterion failed, or one of these or

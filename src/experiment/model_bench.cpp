@@ -119,7 +119,9 @@ std::optional<CacheTypes> ModelBench::caches_of(const ExperimentVariant& variant
 uint64_t ModelBench::visiting_bytes(size_t baseline, const ModelSource& first) {
   uint64_t most = 0;
   for (const ExperimentVariant& variant : plan_.variants) {
-    if (!variant.skipped_because.empty() || variant.model != baseline) continue;
+    // A control takes a copy of all weights, which nobody may have asked for: it has what is left.
+    bool is_control = variant.config == nullptr;
+    if (is_control || !variant.skipped_because.empty() || variant.model != baseline) continue;
     VariantRequest request{.name = variant.name, .caches = caches_of(variant)};
     if (variant.file) request.source = file_source(input(baseline, *variant.file), model_options());
     uint64_t bytes = variant.plan ? patch_bytes(plan_, variant) : 0;
@@ -142,6 +144,18 @@ SessionOptions ModelBench::session_options(const BaselineChoice& choice) {
   return options;
 }
 
+// With room for the largest variant; where there is not that much, that variant fails and not all of them.
+SessionPart ModelBench::fitting(const SessionPlan& plan, const std::vector<MemoryNeeds>& needs,
+                                SessionOptions& options) const {
+  std::optional<uint64_t> free = free_bytes(plan_.config.limits);
+  try {
+    return sessions_that_fit(plan, needs, options, free).front();
+  } catch (const Error&) {
+    options.visiting_bytes = 0;
+    return sessions_that_fit(plan, needs, options, free).front();
+  }
+}
+
 void ModelBench::load(const BaselineChoice& choice, MeasureContext& context) {
   if (loaded_ == choice) return;
   clear();
@@ -159,8 +173,7 @@ void ModelBench::load(const BaselineChoice& choice, MeasureContext& context) {
   plan.sources.push_back(std::move(source));
   plan.keeps_logits = true;
   plan.takes_variants = true;
-  std::vector<SessionPart> parts = sessions_that_fit(plan, needs, options, free_bytes(plan_.config.limits));
-  session_ = std::make_unique<Session>(parts.front(), options, Progress::Mode::silent);
+  session_ = std::make_unique<Session>(fitting(plan, needs, options), options, Progress::Mode::silent);
   loaded_ = choice;
   share_logits();
 }

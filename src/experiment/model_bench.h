@@ -52,6 +52,8 @@ class ModelBench {
   ModelOptions model_options() const;
   void load(const BaselineChoice& choice, MeasureContext& context);
   void share_logits();
+  SessionPart fitting(const SessionPlan& plan, const std::vector<MemoryNeeds>& needs,
+                      SessionOptions& options) const;
   SessionOptions session_options(const BaselineChoice& choice);
   uint64_t visiting_bytes(size_t baseline, const ModelSource& first);
   void take_variant(size_t index, size_t baseline, MeasureContext& context);

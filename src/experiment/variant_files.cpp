@@ -49,7 +49,8 @@ void write_file(const ExperimentPlan& plan, const ExperimentVariant& variant, co
 void write_variant_files(const ExperimentPlan& plan, const std::string& folder, Progress::Mode progress,
                          const std::function<void(const std::string&)>& say) {
   std::set<std::string> measured;
-  for (const Measured& one : RunFolder(folder).measurements()) {
+  RunFolder journal(folder);
+  for (const Measured& one : journal.measurements()) {
     if (one.record != nullptr) measured.insert(one.id.key);
   }
   fs::path files = fs::path(folder) / kVariantFolder;

@@ -34,8 +34,9 @@ PairHistograms histograms_of(const TensorView& before, const TensorView& after) 
 
 }  // namespace
 
-void survey_rounding(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
-                     double epsilon, const std::function<void(const SurveyedTensor&)>& visit,
+void survey_rounding(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                     const RewritePlan& layout, double epsilon,
+                     const std::function<void(const SurveyedTensor&)>& visit,
                      const std::function<void(uint64_t bytes)>& done) {
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     const PlannedTensor& planned = plan.tensors[i];

@@ -12,10 +12,10 @@
 namespace fakequant {
 
 struct SurveyedTensor {
-  TensorResult result;              // as rewrite() gives it
-  std::string precision_before;     // TensorReport::effective_precision of the input
-  std::string precision_after;      // and of what is stored
-  PairHistograms histograms;        // of all values: a is before, b is after
+  TensorResult result;           // as rewrite() gives it
+  std::string precision_before;  // TensorReport::effective_precision of the input
+  std::string precision_after;   // and of what is stored
+  PairHistograms histograms;     // of all values: a is before, b is after
 };
 
 // Rounds and stores each planned tensor as `layout` says, one at a time in memory, and tells `visit` of it, in the order of the plan.
@@ -24,8 +24,9 @@ struct SurveyedTensor {
 //   throws   Error as store_tensor does, and what `visit` throws
 //
 // Does not depend on the number of threads.
-void survey_rounding(const Model& model, const Plan& plan, PlannedRounders& rounders, const RewritePlan& layout,
-                     double epsilon, const std::function<void(const SurveyedTensor&)>& visit,
+void survey_rounding(const Model& model, const Plan& plan, PlannedRounders& rounders,
+                     const RewritePlan& layout, double epsilon,
+                     const std::function<void(const SurveyedTensor&)>& visit,
                      const std::function<void(uint64_t bytes)>& done);
 
 }  // namespace fakequant
