@@ -9,6 +9,8 @@ install(FILES
     data/rope_freqs_llama32_1b.f32
   DESTINATION ${FAKEQUANT_INSTALL_DATADIR} COMPONENT fakequant)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT fakequant)
+# Of what the report's pages draw their charts with; the pages hold it too.
+install(FILES ${FAKEQUANT_PAGE_LICENCES} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT fakequant)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT fakequant FILES_MATCHING PATTERN "*.md")
 
 if(TARGET fakequant)

@@ -3,7 +3,7 @@
 set(FAKEQUANT_PAGE_SOURCE ${CMAKE_SOURCE_DIR}/src/report/page)
 set(FAKEQUANT_PAGE_PACKAGES ${CMAKE_BINARY_DIR}/page-packages)
 set(FAKEQUANT_PAGE_PARTS ${CMAKE_BINARY_DIR}/page_parts.cpp)
-set(FAKEQUANT_PAGE_LICENCES ${CMAKE_BINARY_DIR}/page-licences.txt)
+set(FAKEQUANT_PAGE_LICENCES ${CMAKE_BINARY_DIR}/page-licences.txt CACHE INTERNAL "Of what the page draws with; installed too")
 find_program(FAKEQUANT_NODE node REQUIRED)
 
 # Packages of SOURCE/package-lock.json in TARGET; fetched when the lock file is newer than what is there.

@@ -12,6 +12,7 @@ build test bench lint | command cmake       | cmake
 build test bench lint | command ninja       | ninja-build
 build test bench lint | command git         | git
 build test bench lint | command npm         | npm
+build test bench lint | command node        | nodejs
 build test bench lint | package             | ca-certificates
 build test bench lint | header CLI/CLI.hpp          | libcli11-dev
 build test bench lint | header fmt/format.h         | libfmt-dev
@@ -24,6 +25,8 @@ build test bench lint | header benchmark/benchmark.h | libbenchmark-dev
 test                  | command clang++     | clang
 test                  | file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a | libclang-rt-dev
 test bench lint       | command python3     | python3
+test                  | command chromium    | chromium
+test                  | command rsvg-convert | librsvg2-bin
 test bench            | python numpy        | python3-numpy
 test bench            | python yaml         | python3-yaml
 lint                  | command clang-format | clang-format

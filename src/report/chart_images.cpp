@@ -28,7 +28,8 @@ class WorkFolder {
  public:
   WorkFolder() {
     std::string pattern = (fs::temp_directory_path() / "fakequant-charts-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw Error("{}: cannot make a folder: {}", printable(pattern), std::strerror(errno));
+    if (mkdtemp(pattern.data()) == nullptr)
+      throw Error("{}: cannot make a folder: {}", printable(pattern), std::strerror(errno));
     path_ = pattern;
   }
   ~WorkFolder() {
@@ -83,8 +84,10 @@ void run(const Program& program, const WorkFolder& work, std::vector<std::string
   int problem = posix_spawnp(&child, program.name, &actions, nullptr, words.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (problem == ENOENT) {
-    throw Error("charts are drawn by {}, which is not installed (Debian: {}); everything else of a report needs no other program",
-                program.name, program.package);
+    throw Error(
+        "charts are drawn by {}, which is not installed (Debian: {}); everything else of a report needs no "
+        "other program",
+        program.name, program.package);
   }
   if (problem != 0) throw Error("{} cannot be started: {}", program.name, std::strerror(problem));
   int status = 0;
@@ -94,7 +97,8 @@ void run(const Program& program, const WorkFolder& work, std::vector<std::string
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   std::string said = first_line_of(log);
   throw Error("charts could not be drawn: {} {}{}{}", program.name,
-              WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status)) : fmt::format("failed with code {}", WEXITSTATUS(status)),
+              WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status))
+                                  : fmt::format("failed with code {}", WEXITSTATUS(status)),
               said.empty() ? "" : ": ", said);
 }
 
@@ -108,7 +112,8 @@ void write_scripts(const WorkFolder& work) {
 }
 
 // Brings drawn files to where they belong: first beside their names, on the same disk, then all under them.
-std::vector<std::string> delivered(const WorkFolder& drawn, const std::vector<std::string>& names, const fs::path& folder) {
+std::vector<std::string> delivered(const WorkFolder& drawn, const std::vector<std::string>& names,
+                                   const fs::path& folder) {
   std::vector<fs::path> pending;
   std::vector<std::string> paths;
   std::error_code problem, ignored;
@@ -139,12 +144,15 @@ std::vector<std::string> write_chart_images(const std::vector<Chart>& charts, co
   WorkFolder drawn;
   std::vector<std::string> names;
   for (const Chart& chart : charts) {
-    write_text(drawn / (chart.id + ".vl.json"), chart.spec.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_text(drawn / (chart.id + ".vl.json"),
+               chart.spec.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     for (const char* kind : {".svg", ".png", ".vl.json"}) names.push_back(chart.id + kind);
   }
   run(kNode, work, {(work / "draw.js").string(), drawn.path().string()});
   for (const Chart& chart : charts) {
-    run(kRsvg, work, {"--zoom=2", "--output=" + (drawn / (chart.id + ".png")).string(), (drawn / (chart.id + ".svg")).string()});
+    run(kRsvg, work,
+        {"--zoom=2", "--output=" + (drawn / (chart.id + ".png")).string(),
+         (drawn / (chart.id + ".svg")).string()});
   }
   return delivered(drawn, names, folder);
 }

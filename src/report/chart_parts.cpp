@@ -22,10 +22,13 @@ double shown_number(double value) {
   return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
 }
 
-void add_choice(Json& spec, std::string_view field, const std::string& label, const std::vector<std::string>& values) {
+void add_choice(Json& spec, std::string_view field, const std::string& label,
+                const std::vector<std::string>& values) {
   if (values.size() < 2) return;
-  spec["params"] = Json::array(
-      {{{"name", "shown"}, {"value", values[0]}, {"bind", {{"input", "select"}, {"options", values}, {"name", label + " "}}}}});
+  spec["params"] =
+      Json::array({{{"name", "shown"},
+                    {"value", values[0]},
+                    {"bind", {{"input", "select"}, {"options", values}, {"name", label + " "}}}}});
   spec["transform"] = Json::array({{{"filter", fmt::format("datum.{} === shown", field)}}});
 }
 
@@ -53,8 +56,9 @@ ShownVariants variants_with_divergence(const RunReport& report) {
 std::vector<size_t> measured_texts(const RunReport& report) {
   std::vector<size_t> texts;
   for (size_t text = 0; text < report.texts.size(); ++text) {
-    bool measured = std::any_of(report.variants.begin(), report.variants.end(),
-                                [&](const ReportVariant& variant) { return variant.divergence(text) != nullptr; });
+    bool measured =
+        std::any_of(report.variants.begin(), report.variants.end(),
+                    [&](const ReportVariant& variant) { return variant.divergence(text) != nullptr; });
     if (measured) texts.push_back(text);
   }
   return texts;
@@ -72,8 +76,10 @@ namespace {
 // 0.000010000000000000003 is no label.
 std::vector<double> round_numbers(double low, double high) {
   std::vector<double> numbers;
-  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::floor(std::log10(high)) + 1; ++power) {
-    for (const char* digit : {"1", "2", "5"}) numbers.push_back(std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr));
+  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::floor(std::log10(high)) + 1;
+       ++power) {
+    for (const char* digit : {"1", "2", "5"})
+      numbers.push_back(std::strtod(fmt::format("{}e{}", digit, power).c_str(), nullptr));
   }
   return numbers;
 }
@@ -92,7 +98,8 @@ Json LogAxis::domain() const {
   double low = low_ > 0 ? low_ : 1, high = high_ > 0 ? high_ : 1;
   if (!is_narrow(low, high)) return {low, high};
   std::vector<double> numbers = round_numbers(low, high);
-  auto above = std::find_if(numbers.begin(), numbers.end(), [&](double number) { return number >= high && number > low; });
+  auto above = std::find_if(numbers.begin(), numbers.end(),
+                            [&](double number) { return number >= high && number > low; });
   auto below = std::find_if(numbers.rbegin(), numbers.rend(), [&](double number) { return number <= low; });
   return {*below, *above};
 }
@@ -101,7 +108,8 @@ Json LogAxis::ticks() const {
   double low = domain()[0], high = domain()[1];
   Json ticks = Json::array();
   for (double number : round_numbers(low, high)) {
-    if (number >= low && number <= high && (is_narrow(low, high) || is_power_of_ten(number))) ticks.push_back(number);
+    if (number >= low && number <= high && (is_narrow(low, high) || is_power_of_ten(number)))
+      ticks.push_back(number);
   }
   return ticks;
 }

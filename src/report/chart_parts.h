@@ -19,7 +19,8 @@ double shown_number(double value);
 
 // Lets a reader choose which value of `field` is shown, the first at first; of one value, all is shown. Sets params and the
 // filter of the spec, which has no others.
-void add_choice(Json& spec, std::string_view field, const std::string& label, const std::vector<std::string>& values);
+void add_choice(Json& spec, std::string_view field, const std::string& label,
+                const std::vector<std::string>& values);
 
 inline constexpr size_t kMostRows = 80;  // of a chart over variants: beyond that nobody reads it
 
@@ -39,8 +40,8 @@ std::vector<size_t> measured_texts(const RunReport& report);
 class LogAxis {
  public:
   void add(double value);
-  Json domain() const;                  // [least, largest]; of less than two powers of ten, out to the next 1, 2 or 5
-  Json ticks() const;                   // those within the domain
+  Json domain() const;  // [least, largest]; of less than two powers of ten, out to the next 1, 2 or 5
+  Json ticks() const;   // those within the domain
   void apply_to(Json& encoding) const;  // of a place: scale and axis
   void color(Json& encoding) const;     // of a colour: scale and legend, with five ticks at most
 

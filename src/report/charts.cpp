@@ -15,27 +15,37 @@ struct ChartKind {
 
 constexpr ChartKind kKinds[] = {
     {"perplexity", "Perplexity against the baseline",
-     "How much higher each variant's perplexity is than the baseline's on the same tokens. Lines reach two standard errors to either side; "
-     "what crosses zero may be no change at all.",
+     "How much higher each variant's perplexity is than the baseline's on the same tokens. Lines reach two "
+     "standard errors to either side; what crosses zero may be no change at all.",
      draw_perplexity},
     {"divergence", "KL divergence from the baseline",
-     "How far each variant's predictions are from the baseline's, on average. Lines reach two standard errors to either side. The control "
-     "shows what rounding noise alone does.",
+     "How far each variant's predictions are from the baseline's, on average. Lines reach two standard "
+     "errors to either side. The control shows what rounding noise alone does.",
      draw_divergence},
     {"frontier", "KL divergence against size",
-     "What a smaller model costs. The stepped line joins the variants that no other beats in both size and divergence.", draw_frontier},
+     "What a smaller model costs. The stepped line joins the variants that no other beats in both size and "
+     "divergence.",
+     draw_frontier},
     {"tails", "Tails of the KL divergence",
-     "An average hides single tokens that go wrong: the median, the upper percentiles and the largest divergence of a token.", draw_tails},
+     "An average hides single tokens that go wrong: the median, the upper percentiles and the largest "
+     "divergence of a token.",
+     draw_tails},
     {"confidence", "KL divergence by the baseline's confidence",
-     "Where the divergence comes from: tokens that the baseline was unsure of, or ones that it was sure of.", draw_confidence},
+     "Where the divergence comes from: tokens that the baseline was unsure of, or ones that it was sure of.",
+     draw_confidence},
     {"error-map", "Error per layer and role",
-     "Mean relative difference between weights before and after, for each layer. Grey: not one weight changed.", draw_error_map},
+     "Mean relative difference between weights before and after, for each layer. Grey: not one weight "
+     "changed.",
+     draw_error_map},
     {"weights", "Weights before and after",
-     "How many weights lie where, of one tensor. The orange lines are the restored values, over the grey bars of the original ones.",
+     "How many weights lie where, of one tensor. The orange lines are the restored values, over the grey "
+     "bars of the original ones.",
      draw_weights},
-    {"differences", "Distribution of the differences", "How far the weights of one tensor moved.", draw_differences},
+    {"differences", "Distribution of the differences", "How far the weights of one tensor moved.",
+     draw_differences},
     {"precision-map", "What precision the model really has",
-     "The narrowest format that holds every value of a tensor exactly. An orange frame: it is stored in more than it needs.",
+     "The narrowest format that holds every value of a tensor exactly. An orange frame: it is stored in more "
+     "than it needs.",
      draw_precision_map},
 };
 
@@ -62,7 +72,8 @@ std::vector<Chart> charts(const RunReport& report) {
     spec.update(drawing->spec);
     std::string summary = kind.summary;
     if (!drawing->note.empty()) summary += " " + drawing->note;
-    all.push_back({kind.id, kind.title, std::move(summary), std::move(drawing->alt), std::move(spec), std::move(drawing->columns)});
+    all.push_back({kind.id, kind.title, std::move(summary), std::move(drawing->alt), std::move(spec),
+                   std::move(drawing->columns)});
   }
   return all;
 }

@@ -13,13 +13,21 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 // What stands for a character in HTML; "" for itself.
 std::string_view escaped(char c) {
   switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    case '\t': case '\n': return "";
-    default: return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? kReplacement : "";
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    case '\t':
+    case '\n':
+      return "";
+    default:
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? kReplacement : "";
   }
 }
 
@@ -31,7 +39,8 @@ std::string heading_row(const std::vector<HtmlColumn>& columns) {
   std::string html = "<thead><tr>";
   for (const HtmlColumn& column : columns) {
     std::string css = &column == &columns.front() ? "row-head" : column.is_number ? "number" : "";
-    html += fmt::format("<th scope=\"col\"{}{}><span class=\"title\">{}</span>", attribute("class", css), attribute("title", column.help), html_text(column.title));
+    html += fmt::format("<th scope=\"col\"{}{}><span class=\"title\">{}</span>", attribute("class", css),
+                        attribute("title", column.help), html_text(column.title));
     if (!column.unit.empty()) html += fmt::format("<span class=\"unit\">{}</span>", html_text(column.unit));
     html += "</th>";
   }
@@ -39,9 +48,12 @@ std::string heading_row(const std::vector<HtmlColumn>& columns) {
 }
 
 std::string cell(const HtmlColumn& column, const HtmlCell& cell, bool is_heading) {
-  std::string sort = column.is_number ? fmt::format(" data-v=\"{}\"", cell.number ? fmt::format("{}", *cell.number) : "") : "";
+  std::string sort = column.is_number
+                         ? fmt::format(" data-v=\"{}\"", cell.number ? fmt::format("{}", *cell.number) : "")
+                         : "";
   std::string css = !cell.css.empty() ? cell.css : column.is_number ? "number" : "";
-  if (is_heading) return fmt::format("<th scope=\"row\"{}{}>{}</th>", attribute("class", css), sort, cell.html);
+  if (is_heading)
+    return fmt::format("<th scope=\"row\"{}{}>{}</th>", attribute("class", css), sort, cell.html);
   return fmt::format("<td{}{}>{}</td>", attribute("class", css), sort, cell.html);
 }
 
@@ -51,8 +63,10 @@ std::string html_text(std::string_view text) {
   std::string html;
   for (char c : valid_utf8(text)) {
     std::string_view instead = escaped(c);
-    if (instead.empty()) html += c;
-    else html += instead;
+    if (instead.empty())
+      html += c;
+    else
+      html += instead;
   }
   return html;
 }
@@ -60,8 +74,10 @@ std::string html_text(std::string_view text) {
 std::string html_json(std::string_view json) {
   std::string safe;
   for (char c : json) {
-    if (c == '<') safe += "\\u003c";
-    else safe += c;
+    if (c == '<')
+      safe += "\\u003c";
+    else
+      safe += c;
   }
   return safe;
 }
@@ -73,7 +89,10 @@ std::string journal_link(size_t line) {
 
 std::string html_table(const HtmlTable& table) {
   std::string label = html_text(table.caption);
-  std::string html = fmt::format("<div class=\"table-box\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table aria-label=\"{0}\">\n", label);
+  std::string html = fmt::format(
+      "<div class=\"table-box\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table "
+      "aria-label=\"{0}\">\n",
+      label);
   html += heading_row(table.columns) + "<tbody>\n";
   for (const HtmlRow& row : table.rows) {
     FQ_CHECK(row.cells.size() == table.columns.size());

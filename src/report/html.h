@@ -26,9 +26,9 @@ struct HtmlColumn {
 };
 
 struct HtmlCell {
-  std::string html;                       // escaped already
-  std::optional<double> number = {};      // to sort by; nothing sorts last in a column of numbers
-  std::string css = {};                   // a class, "" for the column's own
+  std::string html;                   // escaped already
+  std::optional<double> number = {};  // to sort by; nothing sorts last in a column of numbers
+  std::string css = {};               // a class, "" for the column's own
 };
 
 struct HtmlRow {

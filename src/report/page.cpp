@@ -34,8 +34,10 @@ std::string filled(std::string_view text, const std::map<std::string_view, std::
 
 std::string figure_html(const Chart& chart) {
   return fmt::format(
-      "<figure class=\"chart\" id=\"chart-{0}\" data-chart=\"{0}\">\n<h3>{1}</h3>\n<figcaption>{2}</figcaption>\n"
-      "<div class=\"controls\"></div>\n<div class=\"plot\" role=\"img\" aria-label=\"{3}\"></div>\n</figure>\n",
+      "<figure class=\"chart\" id=\"chart-{0}\" "
+      "data-chart=\"{0}\">\n<h3>{1}</h3>\n<figcaption>{2}</figcaption>\n"
+      "<div class=\"controls\"></div>\n"
+      "<div class=\"plot\" role=\"img\" aria-label=\"{3}\"></div>\n</figure>\n",
       chart.id, html_text(chart.title), html_text(chart.summary), html_text(chart.alt));
 }
 
@@ -69,13 +71,24 @@ std::string whole_page(const PageContent& content) {
   std::string contents, body;
   for (const PageSection& section : content.sections) {
     contents += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", section.id, html_text(section.title));
-    body += fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-title\"{3}>\n<h2 id=\"{0}-title\">{1}</h2>\n{2}</section>\n", section.id,
-                        html_text(section.title), section.html, section.id == std::string_view("answer") ? " class=\"answer\"" : "");
+    body += fmt::format(
+        "<section id=\"{0}\" aria-labelledby=\"{0}-title\"{3}>\n"
+        "<h2 id=\"{0}-title\">{1}</h2>\n{2}</section>\n",
+        section.id, html_text(section.title), section.html,
+        section.id == std::string_view("answer") ? " class=\"answer\"" : "");
   }
-  std::string title = html_text(content.title), data = html_json(content.charts.dump(-1, ' ', false, Json::error_handler_t::replace));
+  std::string title = html_text(content.title),
+              data = html_json(content.charts.dump(-1, ' ', false, Json::error_handler_t::replace));
   const PageParts& parts = page_parts();
-  return filled(parts.template_html, {{"title", title}, {"lead", content.lead}, {"contents", contents}, {"body", body}, {"foot", content.foot}, {"charts", data},
-                                      {"style", parts.style}, {"script", parts.script}, {"script_sha256", parts.script_sha256}});
+  return filled(parts.template_html, {{"title", title},
+                                      {"lead", content.lead},
+                                      {"contents", contents},
+                                      {"body", body},
+                                      {"foot", content.foot},
+                                      {"charts", data},
+                                      {"style", parts.style},
+                                      {"script", parts.script},
+                                      {"script_sha256", parts.script_sha256}});
 }
 
 }  // namespace
@@ -90,11 +103,13 @@ std::string page_html(const RunReport& report, const RunFolder& folder) {
 }
 
 std::string comparison_html(const RunComparison& comparison) {
-  return whole_page({.title = fmt::format("Two runs: {} and {}", comparison.a, comparison.b),
-                     .lead = fmt::format("<p class=\"lead\">A is {}, B is {}.</p>\n", html_text(comparison.a), html_text(comparison.b)),
-                     .sections = comparison_sections(comparison),
-                     .charts = Json::array(),
-                     .foot = "<p>Made by fakequant. This page needs nothing else: no network, no other file.</p>\n"});
+  return whole_page(
+      {.title = fmt::format("Two runs: {} and {}", comparison.a, comparison.b),
+       .lead = fmt::format("<p class=\"lead\">A is {}, B is {}.</p>\n", html_text(comparison.a),
+                           html_text(comparison.b)),
+       .sections = comparison_sections(comparison),
+       .charts = Json::array(),
+       .foot = "<p>Made by fakequant. This page needs nothing else: no network, no other file.</p>\n"});
 }
 
 }  // namespace fakequant

@@ -25,15 +25,19 @@ struct Sign {
   const char* css;
 };
 constexpr Sign kSigns[] = {
-    {"pass", "✓", "good"},    {"FAIL", "✗", "bad"},     {"not measured", "?", "unsure"}, {"for a person to judge", "◇", "unsure"},
-    {"worse", "▲", "bad"},    {"better", "▼", "good"},  {"noise", "≈", "none"},          {"same", "=", "none"},
-    {"unclear", "?", "unsure"}, {"failed", "✗", "bad"}, {"missing", "?", "unsure"},
+    {"pass", "✓", "good"},           {"FAIL", "✗", "bad"},
+    {"not measured", "?", "unsure"}, {"for a person to judge", "◇", "unsure"},
+    {"worse", "▲", "bad"},           {"better", "▼", "good"},
+    {"noise", "≈", "none"},          {"same", "=", "none"},
+    {"unclear", "?", "unsure"},      {"failed", "✗", "bad"},
+    {"missing", "?", "unsure"},
 };
 
 std::string with_sign(const std::string& text) {
   for (const Sign& sign : kSigns) {
     if (text != sign.word) continue;
-    return fmt::format("<span class=\"outcome {}\"><span aria-hidden=\"true\">{}</span> {}</span>", sign.css, sign.icon, html_text(text));
+    return fmt::format("<span class=\"outcome {}\"><span aria-hidden=\"true\">{}</span> {}</span>", sign.css,
+                       sign.icon, html_text(text));
   }
   return html_text(text);
 }
@@ -55,7 +59,8 @@ HtmlCell lines_of(const std::vector<Cell>& row) {
   lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
   std::string html;
   for (size_t line : lines) html += journal_link(line);
-  return {html, lines.empty() ? std::nullopt : std::optional<double>(static_cast<double>(lines.front())), "word"};
+  return {html, lines.empty() ? std::nullopt : std::optional<double>(static_cast<double>(lines.front())),
+          "word"};
 }
 
 // What the page shows in another way: whole texts stand side by side.
@@ -65,9 +70,11 @@ constexpr std::array<std::string_view, 2> kShownElsewhere = {"baseline_text", "v
 std::vector<size_t> columns_in_use(const ReportTable& table) {
   std::vector<size_t> used;
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    bool any = std::any_of(table.rows.begin(), table.rows.end(),
-                           [i](const std::vector<Cell>& row) { return !row[i].text.empty() && row[i].text != kNoNumber; });
-    bool elsewhere = std::find(kShownElsewhere.begin(), kShownElsewhere.end(), table.columns[i].key) != kShownElsewhere.end();
+    bool any = std::any_of(table.rows.begin(), table.rows.end(), [i](const std::vector<Cell>& row) {
+      return !row[i].text.empty() && row[i].text != kNoNumber;
+    });
+    bool elsewhere = std::find(kShownElsewhere.begin(), kShownElsewhere.end(), table.columns[i].key) !=
+                     kShownElsewhere.end();
     if ((any || i == 0) && !elsewhere) used.push_back(i);
   }
   return used;
@@ -77,7 +84,8 @@ std::vector<size_t> columns_in_use(const ReportTable& table) {
 constexpr std::array<std::string_view, 2> kUnitsOfHeadings = {"nats", "bits per weight"};
 
 std::string unit_of(const Column& column) {
-  bool shown = std::find(kUnitsOfHeadings.begin(), kUnitsOfHeadings.end(), column.unit) != kUnitsOfHeadings.end();
+  bool shown =
+      std::find(kUnitsOfHeadings.begin(), kUnitsOfHeadings.end(), column.unit) != kUnitsOfHeadings.end();
   return shown ? column.unit : "";
 }
 
@@ -103,7 +111,8 @@ std::string note_html(const std::string& note) {
 }
 
 // The tables of a section, each under its own heading but for one that says the same as the section's.
-std::string tables_html(const RunReport& report, std::string_view section, std::initializer_list<const char*> keys) {
+std::string tables_html(const RunReport& report, std::string_view section,
+                        std::initializer_list<const char*> keys) {
   std::string html;
   for (const char* key : keys) {
     ReportTable table = report_table(report, key);
@@ -151,14 +160,17 @@ std::string methods_html(const RunReport& report) {
 
 std::string reproduction_html(const RunReport& report) {
   std::string html = fmt::format(
-      "<p>Made with fakequant {} and llama.cpp {}. The same experiment file, models and texts give the same numbers, but for times. "
+      "<p>Made with fakequant {} and llama.cpp {}. The same experiment file, models and texts give the same "
+      "numbers, but for times. "
       "Hashes are of whole contents.</p>\n",
       html_text(report.program), html_text(report.llama_cpp));
   for (const char* key : {"runs", "models", "texts"}) html += rows_as_facts(report_table(report, key));
   html += pairs_as_facts(report_table(report, "settings"));
   if (!report.experiment_file.empty()) {
-    html += fmt::format("<h3>Experiment file</h3>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"Experiment file\">{}</pre>\n",
-                        html_text(report.experiment_file));
+    html += fmt::format(
+        "<h3>Experiment file</h3>\n"
+        "<pre tabindex=\"0\" role=\"region\" aria-label=\"Experiment file\">{}</pre>\n",
+        html_text(report.experiment_file));
   }
   return html;
 }
@@ -173,7 +185,8 @@ constexpr FindingStyle kFindingStyles[] = {
     {Severity::answer, "answer", ""},
     {Severity::note, "note", ""},
     {Severity::caution, "unsure", "<span class=\"icon\" aria-hidden=\"true\">!</span>"},
-    {Severity::problem, "bad", "<span class=\"icon\" aria-hidden=\"true\">✗</span><span class=\"kind\">Problem.</span> "},
+    {Severity::problem, "bad",
+     "<span class=\"icon\" aria-hidden=\"true\">✗</span><span class=\"kind\">Problem.</span> "},
 };
 
 std::string sentence_html(const Finding& finding) {
@@ -182,12 +195,14 @@ std::string sentence_html(const Finding& finding) {
   return html;
 }
 
-std::string findings_html(const std::vector<Finding>& findings, const std::function<bool(const Finding&)>& wanted) {
+std::string findings_html(const std::vector<Finding>& findings,
+                          const std::function<bool(const Finding&)>& wanted) {
   std::string html;
   for (const Finding& finding : findings) {
     if (!wanted(finding)) continue;
-    const FindingStyle* style = std::find_if(std::begin(kFindingStyles), std::end(kFindingStyles),
-                                             [&](const FindingStyle& row) { return row.severity == finding.severity; });
+    const FindingStyle* style =
+        std::find_if(std::begin(kFindingStyles), std::end(kFindingStyles),
+                     [&](const FindingStyle& row) { return row.severity == finding.severity; });
     html += fmt::format("<li class=\"{}\">{}{}</li>\n", style->css, style->mark, sentence_html(finding));
   }
   return html.empty() ? "" : "<ul class=\"findings\">\n" + html + "</ul>\n";
@@ -204,7 +219,9 @@ std::string answer_html(const std::vector<Finding>& findings) {
     return kind == "unfinished" || kind == "stopped";
   };
   return findings_html(findings, of_the_run) + findings_html(findings, Severity::answer) +
-         findings_html(findings, [&](const Finding& finding) { return finding.severity == Severity::problem && !of_the_run(finding); });
+         findings_html(findings, [&](const Finding& finding) {
+           return finding.severity == Severity::problem && !of_the_run(finding);
+         });
 }
 
 }  // namespace
@@ -218,9 +235,11 @@ std::vector<PageSection> page_sections(const RunReport& report, const RunFolder&
       {"notes", "Worth knowing", findings_html(findings, Severity::note)},
       {"variants", "Variants", tables_html(report, "Variants", {"divergence", "variants", "baselines"})},
       {"charts", "Charts", std::move(charts)},
-      {"texts", "Generated texts", texts_html(report) + tables_html(report, "Generated texts", {"generation"})},
+      {"texts", "Generated texts",
+       texts_html(report) + tables_html(report, "Generated texts", {"generation"})},
       {"tensors", "Tensors", tables_html(report, "Tensors", {"layers", "tensors", "precision"})},
-      {"more", "More measurements", tables_html(report, "More measurements", {"confidence", "loads", "speed"})},
+      {"more", "More measurements",
+       tables_html(report, "More measurements", {"confidence", "loads", "speed"})},
       {"methods", "Methods", methods_html(report)},
       {"reproduction", "Reproduction", reproduction_html(report)},
       {"remarks", "Remarks", tables_html(report, "Remarks", {"remarks"})},
@@ -241,16 +260,20 @@ std::vector<PageSection> comparison_sections(const RunComparison& comparison) {
     // Lines of two journals are columns of their own.
     html.columns.pop_back();
     for (HtmlRow& row : html.rows) row.cells.pop_back();
-    tables += fmt::format("<h3>{}</h3>\n{}{}", html_text(table.title), html_table(html), note_html(table.note));
+    tables +=
+        fmt::format("<h3>{}</h3>\n{}{}", html_text(table.title), html_table(html), note_html(table.note));
   }
   return {{"answer", "What differs", std::move(sentences)}, {"tables", "Side by side", std::move(tables)}};
 }
 
 std::string page_lead(const RunReport& report) {
-  std::string html = report.description.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
+  std::string html = report.description.empty()
+                         ? ""
+                         : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
   std::vector<std::string> parts;
   for (const ReportModel& model : report.models) {
-    parts.push_back(fmt::format("{} ({} weights, {} bits per weight)", model.name, format_count(model.weights), bits_figure(model.bits_per_weight)));
+    parts.push_back(fmt::format("{} ({} weights, {} bits per weight)", model.name,
+                                format_count(model.weights), bits_figure(model.bits_per_weight)));
   }
   parts.push_back(counted(report.variants.size(), "variant"));
   parts.push_back(counted(report.texts.size(), "text"));
@@ -260,7 +283,8 @@ std::string page_lead(const RunReport& report) {
 
 std::string page_foot(const RunReport& report) {
   return fmt::format(
-      "<p>Made by fakequant {} with llama.cpp {}. This page needs nothing else: no network, no other file.</p>\n"
+      "<p>Made by fakequant {} with llama.cpp {}. This page needs nothing else: no network, no other "
+      "file.</p>\n"
       "<details><summary>Licences of what draws the charts</summary><pre class=\"wrap\">{}</pre></details>\n",
       html_text(report.program), html_text(report.llama_cpp), html_text(page_parts().licences));
 }

@@ -18,26 +18,33 @@ std::string side(const std::string& who, const std::string& said) {
 
 // The variant's text; from where it parts from the baseline's it stands out.
 std::string parted(const RunReport& report, const TextOfVariant& text) {
-  std::string who = fmt::format("{} {} <br>{}", html_text(report.label(*text.variant)), journal_link(text.variant->generation->line),
-                                html_text(parting_words(*text.pair)));
+  std::string who =
+      fmt::format("{} {} <br>{}", html_text(report.label(*text.variant)),
+                  journal_link(text.variant->generation->line), html_text(parting_words(*text.pair)));
   std::string rest = text.variant_rest();
   return side(who, fmt::format("<span class=\"same-part\">{}</span><mark>{}</mark>", html_text(text.common()),
                                rest.empty() ? "(ends here)" : html_text(rest)));
 }
 
 std::string group_html(const RunReport& report, const TextGroup& group) {
-  std::string sampling = group.temperature == 0 ? "temperature 0"
-                                                : fmt::format("temperature {:g}{}", group.temperature, group.seed ? fmt::format(", seed {}", *group.seed) : "");
+  std::string sampling = group.temperature == 0
+                             ? "temperature 0"
+                             : fmt::format("temperature {:g}{}", group.temperature,
+                                           group.seed ? fmt::format(", seed {}", *group.seed) : "");
   std::vector<std::string> same;
   std::string others;
   for (const TextOfVariant& text : group.variants) {
-    if (text.pair->identical) same.push_back(report.label(*text.variant));
-    else others += parted(report, text);
+    if (text.pair->identical)
+      same.push_back(report.label(*text.variant));
+    else
+      others += parted(report, text);
   }
   std::string who = "baseline";
   if (!same.empty()) who += fmt::format("; word for word the same: {}", join(same, ", "));
-  return fmt::format("<article class=\"texts\">\n<h3>{} <span class=\"soft\">· {}</span></h3>\n<div class=\"sides\">\n{}{}</div>\n</article>\n",
-                     html_text(group.prompt), sampling, side(html_text(who), html_text(group.baseline)), others);
+  return fmt::format(
+      "<article class=\"texts\">\n<h3>{} <span class=\"soft\">· {}</span></h3>\n"
+      "<div class=\"sides\">\n{}{}</div>\n</article>\n",
+      html_text(group.prompt), sampling, side(html_text(who), html_text(group.baseline)), others);
 }
 
 constexpr size_t kShownAtOnce = 4;
@@ -47,7 +54,8 @@ constexpr size_t kShownAtOnce = 4;
 std::string texts_html(const RunReport& report) {
   std::vector<TextGroup> groups = text_groups(report);
   std::string html, rest;
-  for (size_t i = 0; i < groups.size(); ++i) (i < kShownAtOnce ? html : rest) += group_html(report, groups[i]);
+  for (size_t i = 0; i < groups.size(); ++i)
+    (i < kShownAtOnce ? html : rest) += group_html(report, groups[i]);
   if (rest.empty()) return html;
   return html + fmt::format("<details class=\"more\"><summary>{} more</summary>\n{}</details>\n",
                             counted(groups.size() - kShownAtOnce, "prompt"), rest);
@@ -88,8 +96,10 @@ std::string record_html(const Record& record) {
     if (!value.empty()) what += fmt::format(" <span class=\"soft\">{}</span>", html_text(excerpt(value)));
   }
   std::string json = shortened(record.fields).dump(1, ' ', false, Json::error_handler_t::replace);
-  return fmt::format("<li id=\"J{0}\"><details><summary><span class=\"line\">J{0}</span> {1}</summary><pre class=\"wrap\">{2}</pre></details></li>\n",
-                     record.line, what, html_text(json));
+  return fmt::format(
+      "<li id=\"J{0}\"><details><summary><span class=\"line\">J{0}</span> {1}</summary>"
+      "<pre class=\"wrap\">{2}</pre></details></li>\n",
+      record.line, what, html_text(json));
 }
 
 }  // namespace

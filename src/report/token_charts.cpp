@@ -67,11 +67,17 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
         std::string name = bucket_name(bucket);
         if (std::find(buckets.begin(), buckets.end(), name) == buckets.end()) buckets.push_back(name);
         if (!bucket.kld_mean || *bucket.kld_mean <= 0 || bucket.tokens == 0) continue;
-        values.push_back({{"variant", report.label(variant)}, {"text", report.texts.at(divergence.text).name}, {"confidence", name},
-                          {"tokens", bucket.tokens}, {"kld", shown_number(*bucket.kld_mean)}, {"flips", bucket.flips}, {"line", divergence.line}});
+        values.push_back({{"variant", report.label(variant)},
+                          {"text", report.texts.at(divergence.text).name},
+                          {"confidence", name},
+                          {"tokens", bucket.tokens},
+                          {"kld", shown_number(*bucket.kld_mean)},
+                          {"flips", bucket.flips},
+                          {"line", divergence.line}});
         axis.add(*bucket.kld_mean);
         if (!worst || *bucket.kld_mean > worst->first)
-          worst = {*bucket.kld_mean, fmt::format("{} where the baseline gives its most likely token {}", report.label(variant), name)};
+          worst = {*bucket.kld_mean, fmt::format("{} where the baseline gives its most likely token {}",
+                                                 report.label(variant), name)};
       }
     }
     lines += values.size() > before ? 1 : 0;
@@ -79,19 +85,28 @@ std::optional<Drawing> draw_confidence(const RunReport& report) {
   }
   if (!beside_control) return std::nullopt;
   Json spec = lines <= kMostLines ? confidence_lines() : confidence_map(lines);
-  if (lines <= kMostLines) axis.apply_to(spec["encoding"]["y"]);
-  else axis.color(spec["encoding"]["color"]);
+  if (lines <= kMostLines)
+    axis.apply_to(spec["encoding"]["y"]);
+  else
+    axis.color(spec["encoding"]["color"]);
   spec["encoding"]["x"]["sort"] = buckets;
   spec["encoding"][lines <= kMostLines ? "color" : "y"]["sort"] = labels_of(report, shown);
-  spec["encoding"]["tooltip"] = chart_spec(R"json([{"field": "variant", "title": "variant"}, {"field": "text", "title": "text"},
+  spec["encoding"]["tooltip"] =
+      chart_spec(R"json([{"field": "variant", "title": "variant"}, {"field": "text", "title": "text"},
     {"field": "confidence", "title": "confidence of the baseline"}, {"field": "tokens", "title": "tokens", "format": ","},
     {"field": "kld", "title": "mean KL divergence (nats per token)", "format": ".4~g"}, {"field": "flips", "title": "top token flips", "format": ","}])json");
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "text", "Text", text_names(report));
   return Drawing{std::move(spec),
-                 {{"variant", "variant"}, {"text", "text"}, {"confidence", "confidence of the baseline"}, {"tokens", "tokens"},
-                  {"kld", "mean KL divergence (nats per token)"}, {"flips", "top token flips"}, {"line", "journal line"}},
-                 fmt::format("Mean KL divergence of tokens grouped by the baseline's confidence. Highest: {} nats per token, {}.",
+                 {{"variant", "variant"},
+                  {"text", "text"},
+                  {"confidence", "confidence of the baseline"},
+                  {"tokens", "tokens"},
+                  {"kld", "mean KL divergence (nats per token)"},
+                  {"flips", "top token flips"},
+                  {"line", "journal line"}},
+                 fmt::format("Mean KL divergence of tokens grouped by the baseline's confidence. Highest: {} "
+                             "nats per token, {}.",
                              short_number(worst->first), worst->second),
                  shown.note};
 }
@@ -102,7 +117,8 @@ struct TailQuantile {
   double share;
   const char* name;
 };
-constexpr TailQuantile kTail[] = {{0.5, "median"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {1.0, "largest"}};
+constexpr TailQuantile kTail[] = {
+    {0.5, "median"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {1.0, "largest"}};
 
 std::optional<double> quantile_of(const DivergenceResult& divergence, double share) {
   for (const Quantile& quantile : divergence.kld_quantiles) {
@@ -126,8 +142,11 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
       for (const TailQuantile& quantile : kTail) {
         std::optional<double> value = quantile_of(divergence, quantile.share);
         if (!value || *value <= 0) continue;
-        values.push_back({{"variant", report.label(variant)}, {"text", report.texts.at(divergence.text).name},
-                          {"quantile", quantile.name}, {"kld", shown_number(*value)}, {"line", divergence.line}});
+        values.push_back({{"variant", report.label(variant)},
+                          {"text", report.texts.at(divergence.text).name},
+                          {"quantile", quantile.name},
+                          {"kld", shown_number(*value)},
+                          {"line", divergence.line}});
         axis.add(*value);
         beside_control = beside_control || !variant.is_control;
         if (!worst || *value > worst->first) worst = {*value, report.label(variant)};
@@ -160,8 +179,13 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "text", "Text", text_names(report));
   return Drawing{std::move(spec),
-                 {{"variant", "variant"}, {"text", "text"}, {"quantile", "of the tokens"}, {"kld", "KL divergence (nats)"}, {"line", "journal line"}},
-                 fmt::format("Percentiles of the KL divergence of single tokens on a logarithmic scale. The largest of all is {} nats, of {}.",
+                 {{"variant", "variant"},
+                  {"text", "text"},
+                  {"quantile", "of the tokens"},
+                  {"kld", "KL divergence (nats)"},
+                  {"line", "journal line"}},
+                 fmt::format("Percentiles of the KL divergence of single tokens on a logarithmic scale. The "
+                             "largest of all is {} nats, of {}.",
                              short_number(worst->first), worst->second),
                  shown.note};
 }

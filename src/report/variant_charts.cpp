@@ -27,7 +27,8 @@ double percent_change(double ln_ratio) {
 
 std::string percent_words(const Span& ln_ratio) {
   return fmt::format("{} % (from {} % to {} %)", signed_number(percent_change(ln_ratio.value)),
-                     signed_number(percent_change(ln_ratio.low)), signed_number(percent_change(ln_ratio.high)));
+                     signed_number(percent_change(ln_ratio.low)),
+                     signed_number(percent_change(ln_ratio.high)));
 }
 
 // The row of a variant and text that every chart here starts with.
@@ -43,7 +44,8 @@ Json row_of(const RunReport& report, const ReportVariant& variant, const Diverge
 template <typename Take>
 void for_each_divergence(const RunReport& report, const ShownVariants& shown, const Take& take) {
   for (size_t index : shown.indices) {
-    for (const DivergenceResult& divergence : report.variants[index].divergences) take(report.variants[index], divergence);
+    for (const DivergenceResult& divergence : report.variants[index].divergences)
+      take(report.variants[index], divergence);
   }
 }
 
@@ -57,13 +59,19 @@ Json labels_in_order(const RunReport& report, const ShownVariants& shown) {
 void tell_texts_apart(const RunReport& report, Json& encoding) {
   std::vector<size_t> texts = measured_texts(report);
   if (texts.size() < 2) {
-    encoding["color"] = {{"condition", {{"test", "datum.control"}, {"value", "#8C8C8C"}}}, {"value", "#0072B2"}};
+    encoding["color"] = {{"condition", {{"test", "datum.control"}, {"value", "#8C8C8C"}}},
+                         {"value", "#0072B2"}};
     return;
   }
   Json names = Json::array();
   for (size_t text : texts) names.push_back(report.texts[text].name);
-  encoding["color"] = {{"field", "text"}, {"type", "nominal"}, {"title", "text"}, {"sort", names}, {"scale", {{"domain", names}}}};
-  encoding["yOffset"] = {{"field", "text"}, {"type", "nominal"}, {"sort", names}, {"scale", {{"domain", names}}}};
+  encoding["color"] = {{"field", "text"},
+                       {"type", "nominal"},
+                       {"title", "text"},
+                       {"sort", names},
+                       {"scale", {{"domain", names}}}};
+  encoding["yOffset"] = {
+      {"field", "text"}, {"type", "nominal"}, {"sort", names}, {"scale", {{"domain", names}}}};
 }
 
 // Dots with lines over variants, top to bottom in the order of the plan.
@@ -91,7 +99,8 @@ Json dots_with_errors(const RunReport& report, const ShownVariants& shown, Json 
 
 // The vertical line where nothing changed, under everything else.
 Json zero_line() {
-  return chart_spec(R"json({"name": "inkline_zero", "data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "strokeWidth": 1},
+  return chart_spec(
+      R"json({"name": "inkline_zero", "data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "strokeWidth": 1},
     "encoding": {"x": {"field": "zero", "type": "quantitative"}, "y": null, "yOffset": null, "color": {"value": "#888"}, "tooltip": null}})json");
 }
 
@@ -100,11 +109,13 @@ std::optional<Json> control_band(const RunReport& report, const ShownVariants& s
   std::optional<Json> band;
   for_each_divergence(report, shown, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<Span> span = span_of(divergence.ln_ppl_ratio);
-    if (band || !variant.is_control || !span || measured_texts(report).size() > 1 || report.models.size() > 1) return;
+    if (band || !variant.is_control || !span || measured_texts(report).size() > 1 || report.models.size() > 1)
+      return;
     band = chart_spec(R"json({"name": "inkband_control", "mark": {"type": "rect", "opacity": 0.16},
       "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}, "y": null, "yOffset": null,
                    "color": {"value": "#666"}, "tooltip": {"value": "the control, within two standard errors"}}})json");
-    (*band)["data"] = {{"values", Json::array({{{"from", percent_change(span->low)}, {"to", percent_change(span->high)}}})}};
+    (*band)["data"] = {
+        {"values", Json::array({{{"from", percent_change(span->low)}, {"to", percent_change(span->high)}}})}};
   });
   return band;
 }
@@ -129,7 +140,8 @@ class Extremes {
 
 std::string name_of(const Json& row, const RunReport& report) {
   std::string name = row["variant"];
-  return measured_texts(report).size() < 2 ? name : fmt::format("{} on {}", name, row["text"].get<std::string>());
+  return measured_texts(report).size() < 2 ? name
+                                           : fmt::format("{} on {}", name, row["text"].get<std::string>());
 }
 
 }  // namespace
@@ -151,7 +163,12 @@ std::optional<Drawing> draw_perplexity(const RunReport& report) {
     values.push_back(std::move(row));
   });
   if (values.empty()) return std::nullopt;
-  Json spec = dots_with_errors(report, shown, {{"type", "quantitative"}, {"title", "change of perplexity (%)"}, {"axis", {{"tickCount", 7}, {"labelExpr", "datum.value === 0 ? '0' : format(datum.value, '+~g')"}}}}, chart_spec(R"json([
+  Json spec = dots_with_errors(
+      report, shown,
+      {{"type", "quantitative"},
+       {"title", "change of perplexity (%)"},
+       {"axis", {{"tickCount", 7}, {"labelExpr", "datum.value === 0 ? '0' : format(datum.value, '+~g')"}}}},
+      chart_spec(R"json([
     {"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
     {"field": "value", "title": "change (%)", "format": "+.3~g"}, {"field": "low", "title": "two standard errors from (%)", "format": "+.3~g"},
     {"field": "high", "title": "to (%)", "format": "+.3~g"}, {"field": "perplexity", "title": "perplexity", "format": ".6~g"},
@@ -160,10 +177,18 @@ std::optional<Drawing> draw_perplexity(const RunReport& report) {
   Json& layers = spec["layer"];
   layers.insert(layers.begin(), zero_line());
   if (std::optional<Json> band = control_band(report, shown)) layers.insert(layers.begin(), *band);
-  return Drawing{std::move(spec),
-                 {{"variant", "variant"}, {"text", "text"}, {"value", "change of perplexity (%)"}, {"low", "two standard errors below"},
-                  {"high", "two standard errors above"}, {"perplexity", "perplexity"}, {"baseline", "of the baseline"}, {"line", "journal line"}},
-                 fmt::format("Changes of perplexity with error bars, {} rows. {}", extremes.count(), extremes.text()), shown.note};
+  return Drawing{
+      std::move(spec),
+      {{"variant", "variant"},
+       {"text", "text"},
+       {"value", "change of perplexity (%)"},
+       {"low", "two standard errors below"},
+       {"high", "two standard errors above"},
+       {"perplexity", "perplexity"},
+       {"baseline", "of the baseline"},
+       {"line", "journal line"}},
+      fmt::format("Changes of perplexity with error bars, {} rows. {}", extremes.count(), extremes.text()),
+      shown.note};
 }
 
 std::optional<Drawing> draw_divergence(const RunReport& report) {
@@ -188,7 +213,9 @@ std::optional<Drawing> draw_divergence(const RunReport& report) {
     values.push_back(std::move(row));
   });
   if (positive == 0) return std::nullopt;
-  Json x = {{"type", "quantitative"}, {"title", "mean KL divergence (nats per token)"}, {"scale", {{"padding", 8}}}};
+  Json x = {{"type", "quantitative"},
+            {"title", "mean KL divergence (nats per token)"},
+            {"scale", {{"padding", 8}}}};
   axis.apply_to(x);
   Json spec = dots_with_errors(report, shown, x, chart_spec(R"json([
     {"field": "variant", "title": "variant"}, {"field": "what", "title": "what"}, {"field": "text", "title": "text"},
@@ -196,14 +223,19 @@ std::optional<Drawing> draw_divergence(const RunReport& report) {
     {"field": "error", "title": "standard error", "format": ".2~g"}])json"));
   for (Json& layer : spec["layer"]) layer["transform"] = Json::array({{{"filter", "datum.value > 0"}}});
   // Nothing at all is no number on this scale: said in words at its begin.
-  spec["layer"].push_back(chart_spec(R"json({"name": "ink_zero", "transform": [{"filter": "datum.value <= 0"}],
+  spec["layer"].push_back(
+      chart_spec(R"json({"name": "ink_zero", "transform": [{"filter": "datum.value <= 0"}],
     "mark": {"type": "text", "align": "left", "dx": 4}, "encoding": {"x": {"value": 0}, "text": {"value": "0: the same to the last bit"},
     "color": {"value": "#333"}}})json"));
   spec["data"] = {{"values", std::move(values)}};
   return Drawing{std::move(spec),
-                 {{"variant", "variant"}, {"text", "text"}, {"value", "mean KL divergence (nats per token)"}, {"error", "standard error"},
+                 {{"variant", "variant"},
+                  {"text", "text"},
+                  {"value", "mean KL divergence (nats per token)"},
+                  {"error", "standard error"},
                   {"line", "journal line"}},
-                 fmt::format("Mean KL divergences with error bars on a logarithmic scale, {} rows. {}", extremes.count(), extremes.text()),
+                 fmt::format("Mean KL divergences with error bars on a logarithmic scale, {} rows. {}",
+                             extremes.count(), extremes.text()),
                  shown.note};
 }
 
@@ -235,7 +267,9 @@ std::vector<SizedVariant> sized_variants(const RunReport& report, size_t text) {
   for (size_t i = 0; i < report.variants.size(); ++i) all.indices.push_back(i);
   for_each_divergence(report, all, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<double> kld = divergence.kld_mean.value;
-    if (divergence.text != text || !variant.model_bits || variant.model_bits->weights == 0 || !kld || *kld <= 0) return;
+    if (divergence.text != text || !variant.model_bits || variant.model_bits->weights == 0 || !kld ||
+        *kld <= 0)
+      return;
     Json row = row_of(report, variant, divergence);
     row["bits"] = shown_number(variant.model_bits->per_weight());
     row["kld"] = shown_number(*kld);
@@ -248,9 +282,9 @@ std::vector<SizedVariant> sized_variants(const RunReport& report, size_t text) {
 void name_points(std::vector<SizedVariant>& variants) {
   constexpr double kWidth = 0.2, kHeight = 0.045;  // of a name, as shares of the chart
   double low = variants.front().bits_per_weight, high = variants.back().bits_per_weight;
-  auto [least, most] = std::minmax_element(variants.begin(), variants.end(), [](const SizedVariant& a, const SizedVariant& b) {
-    return a.divergence < b.divergence;
-  });
+  auto [least, most] = std::minmax_element(
+      variants.begin(), variants.end(),
+      [](const SizedVariant& a, const SizedVariant& b) { return a.divergence < b.divergence; });
   double bottom = std::log(least->divergence), top = std::log(most->divergence);
   std::vector<std::pair<double, double>> named;
   for (SizedVariant& variant : variants) {
@@ -308,12 +342,19 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
   spec["data"] = {{"values", std::move(values)}};
   add_choice(spec, "text", "Text", texts);
   std::string best;
-  for (size_t i = 0; i < on_frontier.size(); ++i) best += (i == 0 ? "" : i + 1 == on_frontier.size() ? " and " : ", ") + on_frontier[i];
+  for (size_t i = 0; i < on_frontier.size(); ++i)
+    best += (i == 0 ? "" : i + 1 == on_frontier.size() ? " and " : ", ") + on_frontier[i];
   return Drawing{std::move(spec),
-                 {{"variant", "variant"}, {"text", "text"}, {"bits", "bits per weight of the model"},
-                  {"kld", "mean KL divergence (nats per token)"}, {"frontier", "on the frontier"}, {"line", "journal line"}},
-                 fmt::format("Scatter plot of KL divergence on a logarithmic scale against bits per weight. On {}, no variant beats {}, "
-                             "in the order of size.", texts.front(), best)};
+                 {{"variant", "variant"},
+                  {"text", "text"},
+                  {"bits", "bits per weight of the model"},
+                  {"kld", "mean KL divergence (nats per token)"},
+                  {"frontier", "on the frontier"},
+                  {"line", "journal line"}},
+                 fmt::format("Scatter plot of KL divergence on a logarithmic scale against bits per weight. "
+                             "On {}, no variant beats {}, "
+                             "in the order of size.",
+                             texts.front(), best)};
 }
 
 }  // namespace fakequant
