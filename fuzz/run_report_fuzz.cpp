@@ -19,6 +19,7 @@
 namespace {
 
 using namespace fakequant;
+using namespace fakequant::report;
 
 void require(bool condition) {
   if (!condition) std::abort();

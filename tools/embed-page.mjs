@@ -80,7 +80,7 @@ const lines = Object.entries(parts).map(([name, text]) => `    .${name} =\n${lit
 writeFileSync(output, `// Made by tools/embed-page.mjs.
 #include "report/page_parts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 const PageParts& page_parts() {
   using namespace std::string_view_literals;
@@ -90,6 +90,6 @@ ${lines.join('\n')}
   return kParts;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report
 `);
 writeFileSync(licencesFile, parts.licences);

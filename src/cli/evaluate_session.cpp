@@ -23,7 +23,7 @@ std::string so_far(const PerplexitySum& sum) {
   return text;
 }
 
-std::string so_far(const std::string& name, const Comparison& comparison) {
+std::string so_far(const std::string& name, const VariantComparison& comparison) {
   if (comparison.failure) return fmt::format("{}: given up", printable(name));
   return fmt::format("{}: KLD {:.6f}", printable(name), comparison.divergence.kld_so_far());
 }
@@ -90,7 +90,7 @@ void measure_together(const JobSession& planned, const Session& session, const T
   size_t first = file ? 0 : 1;
   for (size_t i = 0; i < variants.size(); ++i) {
     EvaluatedVariant& result = job.results[*planned.results[first + i]];
-    const Comparison& comparison = found.variants[i];
+    const VariantComparison& comparison = found.variants[i];
     if (comparison.failure) {
       if (!result.failure) result.failure = comparison.failure;
       continue;

@@ -29,17 +29,19 @@ struct Options {
 };
 
 // Lines of at most a terminal's width, behind a mark for what is wrong and for what could be misread.
-void print_findings(const std::vector<Finding>& findings, bool with_notes) {
+void print_findings(const std::vector<report::Finding>& findings, bool with_notes) {
   struct Mark {
-    Severity severity;
+    report::Severity severity;
     const char* mark;
   };
-  constexpr Mark kMarks[] = {
-      {Severity::problem, "! "}, {Severity::answer, "  "}, {Severity::caution, "? "}, {Severity::note, "- "}};
+  constexpr Mark kMarks[] = {{report::Severity::problem, "! "},
+                             {report::Severity::answer, "  "},
+                             {report::Severity::caution, "? "},
+                             {report::Severity::note, "- "}};
   constexpr size_t kIndent = 2;
   for (const Mark& row : kMarks) {
-    if (row.severity == Severity::note && !with_notes) continue;
-    for (const Finding& finding : findings) {
+    if (row.severity == report::Severity::note && !with_notes) continue;
+    for (const report::Finding& finding : findings) {
       if (finding.severity != row.severity) continue;
       std::string text =
           wrapped(printable(finding.text), {.width = terminal_columns(), .indent = kIndent, .used = kIndent});
@@ -78,8 +80,9 @@ void print_paths(const std::vector<std::string>& paths) {
 }
 
 int compare(const Options& options, const CommonOptions& common, const std::vector<ReportFormat>& formats,
-            const RunReport& report) {
-  RunComparison comparison = compare_runs(report, read_run_report(RunFolder(options.compare)));
+            const report::RunReport& report) {
+  report::RunComparison comparison =
+      report::compare_runs(report, report::read_run_report(RunFolder(options.compare)));
   std::unique_ptr<PendingReport> files = begin_files(options, comparison_files(comparison, formats));
   std::vector<std::string> paths = files->publish();
   if (common.prints_text()) {
@@ -98,12 +101,12 @@ int run(const Options& options, const CommonOptions& common) {
   }
   RunFolder folder(options.folder);
   check_json_target(common, {folder.path() + "/" + kJournalFile, folder.path() + "/" + kLogFile});
-  RunReport report = read_run_report(folder);
+  report::RunReport report = report::read_run_report(folder);
   if (!options.compare.empty()) return compare(options, common, formats, report);
   std::unique_ptr<PendingReport> files = begin_files(options, report_files(folder, report, formats));
   // What can fail for want of other programs comes before anything appears.
   std::vector<std::string> images;
-  if (!options.charts.empty()) images = write_chart_images(charts(report), options.charts);
+  if (!options.charts.empty()) images = report::write_chart_images(report::charts(report), options.charts);
   std::vector<std::string> paths = files->publish();
   if (common.prints_text()) {
     fmt::print("{}\n\n", printable(report.title));

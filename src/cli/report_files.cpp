@@ -25,7 +25,7 @@ struct FormatRow {
 
 constexpr FormatRow kFormats[] = {
     {ReportFormat::html, "html", "<meta name=\"generator\" content=\"fakequant\">"},
-    {ReportFormat::markdown, "md", kMarkdownMark},
+    {ReportFormat::markdown, "md", report::kMarkdownMark},
     {ReportFormat::csv, "csv", "journal_lines\r\n"},
     {ReportFormat::json, "json", "\"kind\": \"fakequant "}};
 
@@ -78,7 +78,7 @@ std::vector<ReportFormat> parse_report_formats(const std::vector<std::string>& n
   return formats;
 }
 
-std::vector<ReportFile> report_files(const RunFolder& folder, const RunReport& report,
+std::vector<ReportFile> report_files(const RunFolder& folder, const report::RunReport& report,
                                      const std::vector<ReportFormat>& formats) {
   std::vector<ReportFile> files;
   for (ReportFormat format : formats) {
@@ -93,16 +93,16 @@ std::vector<ReportFile> report_files(const RunFolder& folder, const RunReport& r
         files.push_back({"report.json", json_text(report_json(report)), format});
         break;
       case ReportFormat::csv:
-        files.push_back({csv_path("findings"), csv_findings(find_all(report)), format});
-        for (const ReportTable& table : all_report_tables(report))
-          files.push_back({csv_path(table.key), csv_table(table), format});
+        files.push_back({report::csv_path("findings"), report::csv_findings(find_all(report)), format});
+        for (const report::ReportTable& table : all_report_tables(report))
+          files.push_back({report::csv_path(table.key), report::csv_table(table), format});
         break;
     }
   }
   return files;
 }
 
-std::vector<ReportFile> comparison_files(const RunComparison& comparison,
+std::vector<ReportFile> comparison_files(const report::RunComparison& comparison,
                                          const std::vector<ReportFormat>& formats) {
   constexpr const char* kCsv = "comparison_csv";
   std::vector<ReportFile> files;
@@ -118,9 +118,10 @@ std::vector<ReportFile> comparison_files(const RunComparison& comparison,
         files.push_back({"comparison.json", json_text(comparison_json(comparison)), format});
         break;
       case ReportFormat::csv:
-        files.push_back({fmt::format("{}/findings.csv", kCsv), csv_findings(comparison.findings), format});
-        for (const ReportTable& table : comparison.tables) {
-          files.push_back({fmt::format("{}/{}.csv", kCsv, table.key), csv_table(table), format});
+        files.push_back(
+            {fmt::format("{}/findings.csv", kCsv), report::csv_findings(comparison.findings), format});
+        for (const report::ReportTable& table : comparison.tables) {
+          files.push_back({fmt::format("{}/{}.csv", kCsv, table.key), report::csv_table(table), format});
         }
         break;
     }

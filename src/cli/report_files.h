@@ -25,9 +25,9 @@ struct ReportFile {
   ReportFormat format;
 };
 
-std::vector<ReportFile> report_files(const RunFolder& folder, const RunReport& report,
+std::vector<ReportFile> report_files(const RunFolder& folder, const report::RunReport& report,
                                      const std::vector<ReportFormat>& formats);
-std::vector<ReportFile> comparison_files(const RunComparison& comparison,
+std::vector<ReportFile> comparison_files(const report::RunComparison& comparison,
                                          const std::vector<ReportFormat>& formats);
 
 // Whether a file's begin says that it is a report of ours in this format, or it is empty. Such a file may be replaced.

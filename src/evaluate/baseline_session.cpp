@@ -51,8 +51,8 @@ ComparisonResult BaselineSession::measure_baseline(
   return compare_variants(logits(text_index), {}, progress);
 }
 
-Comparison BaselineSession::compare(const Variant& variant, size_t text_index,
-                                    const std::function<void(const ComparisonStep&)>& progress) {
+VariantComparison BaselineSession::compare(const Variant& variant, size_t text_index,
+                                           const std::function<void(const ComparisonStep&)>& progress) {
   return compare_variants(logits(text_index), {&variant, 1}, progress).variants.front();
 }
 

@@ -35,8 +35,8 @@ class BaselineSession {
                                     const std::function<void(const ComparisonStep&)>& progress);
 
   // A variant against the baseline on a text, the same to the last bit whatever was compared before. Throws as compare_variants() does.
-  Comparison compare(const Variant& variant, size_t text_index,
-                     const std::function<void(const ComparisonStep&)>& progress);
+  VariantComparison compare(const Variant& variant, size_t text_index,
+                            const std::function<void(const ComparisonStep&)>& progress);
 
   // The texts that the baseline makes of `runs`, kept as long as the same runs and options are asked for. Throws as BaselineTexts does.
   BaselineTexts& baseline_texts(const std::vector<PromptRun>& runs, bool chat_template,

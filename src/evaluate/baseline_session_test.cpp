@@ -41,7 +41,7 @@ class BaselineSessions : public testing::Test {
                                  RecipeInputs{model_, importance_}, kSilent);
   }
 
-  static Comparison compare(BaselineSession& session, const Variant& variant, size_t text = 0) {
+  static VariantComparison compare(BaselineSession& session, const Variant& variant, size_t text = 0) {
     return session.compare(variant, text, [](const ComparisonStep&) {});
   }
   static double kld(BaselineSession& session, const Variant& variant, size_t text = 0) {
@@ -71,7 +71,7 @@ TEST_F(BaselineSessions, MeasureVariantsOneAfterTheOtherAsTogether) {
     for (size_t i : {0, 1, 0}) {
       PlannedRecipe* planned = i == 0 ? &norms : &weights;
       std::unique_ptr<SessionVariant> added = one_by_one->add({planned->name(), planned});
-      Comparison found = compare(*one_by_one, added->variant(), text);
+      VariantComparison found = compare(*one_by_one, added->variant(), text);
       added->check_restored();
       EXPECT_EQ(found.divergence.model().running(), wanted.variants[i].divergence.model().running());
       EXPECT_EQ(found.divergence.estimate().klds.quantiles,

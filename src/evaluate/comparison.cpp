@@ -42,7 +42,7 @@ ChunkComparison compare_chunk(const BaselineLogits& baseline, const DecodedChunk
 
 // Of the present stage.
 void compare_stage(const BaselineLogits& baseline, const Variant& variant, ChunkRange range,
-                   Comparison& result) {
+                   VariantComparison& result) {
   Clock::time_point start = Clock::now();
   std::vector<ChunkComparison> chunks(range.count);
   try {

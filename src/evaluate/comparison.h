@@ -16,7 +16,7 @@
 namespace fakequant {
 
 // A variant against the baseline.
-struct Comparison {
+struct VariantComparison {
   DivergenceSum divergence;  // with the perplexities of both
   double seconds = 0;        // that its own decoding and comparing took
   // Why it was given up: it computes NaN or Inf. Then the sum holds the stages before.
@@ -25,8 +25,8 @@ struct Comparison {
 
 struct ComparisonResult {
   PerplexitySum baseline;
-  double baseline_seconds = 0;       // that decoding it took; next to none where its logits were kept
-  std::vector<Comparison> variants;  // as they were given
+  double baseline_seconds = 0;              // that decoding it took; next to none where its logits were kept
+  std::vector<VariantComparison> variants;  // as they were given
 };
 
 // A stage that one model has done.

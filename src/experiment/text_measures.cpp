@@ -25,7 +25,7 @@ std::string so_far(const PerplexitySum& sum) {
   return text;
 }
 
-std::string so_far(const Comparison& comparison) {
+std::string so_far(const VariantComparison& comparison) {
   return comparison.failure ? "" : fmt::format("KLD {:.6f}", comparison.divergence.kld_so_far());
 }
 
@@ -68,7 +68,7 @@ Json measure_divergence(MeasureContext& context) {
   ComparisonResult found = compare_variants(logits, std::span(&visiting.variant(), 1), step);
   context.progress({1, "", false});
   visiting.check_restored();
-  const Comparison& comparison = found.variants.front();
+  const VariantComparison& comparison = found.variants.front();
   if (comparison.failure) throw NonFiniteError("{}", *comparison.failure);
   EvaluatedText text(bench.text(index), comparison.divergence, comparison.seconds);
   Json result = evaluated_text_json(text, context.plan.config.measures.per_chunk);

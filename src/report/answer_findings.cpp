@@ -12,7 +12,7 @@
 #include "report/finding_kinds.h"
 #include "report/variant_words.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr std::pair<Verdict, const char*> kVerdictWords[] = {
@@ -321,4 +321,4 @@ void find_texts(const RunReport& report, FindingList& list) {
   list.add(std::move(text), std::move(lines));
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

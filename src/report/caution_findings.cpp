@@ -11,7 +11,7 @@
 #include "report/finding_kinds.h"
 #include "report/variant_words.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 bool differs(const ReportVariant& variant) {
@@ -202,4 +202,4 @@ void find_speed_differences(const RunReport& report, FindingList& list) {
   }
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

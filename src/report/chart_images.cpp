@@ -18,7 +18,7 @@
 
 extern char** environ;
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -157,4 +157,4 @@ std::vector<std::string> write_chart_images(const std::vector<Chart>& charts, co
   return delivered(drawn, names, folder);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

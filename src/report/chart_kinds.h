@@ -7,7 +7,7 @@
 
 #include "report/charts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // The part of a Chart that depends on what was measured.
 struct Drawing {
@@ -28,4 +28,4 @@ std::optional<Drawing> draw_frontier(const RunReport& report);
 std::optional<Drawing> draw_confidence(const RunReport& report);
 std::optional<Drawing> draw_tails(const RunReport& report);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 std::string short_number(double value) {
   return fmt::format("{:.3g}", value);
@@ -135,4 +135,4 @@ Json chart_spec(std::string_view json) {
   return Json::parse(json);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -7,7 +7,7 @@
 
 #include "report/chart_kinds.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // Three significant digits: 0.0043, 12.3, 1.2e-09.
 std::string short_number(double value);
@@ -52,4 +52,4 @@ class LogAxis {
 // Parses a specification that stands in our own source.
 Json chart_spec(std::string_view json);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

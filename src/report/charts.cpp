@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "report/chart_kinds.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct ChartKind {
@@ -78,4 +78,4 @@ std::vector<Chart> charts(const RunReport& report) {
   return all;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // A column of the table behind a chart: a field of its data and what people call it, with its unit.
 struct ChartColumn {
@@ -29,4 +29,4 @@ struct Chart {
 // and variants stand in alt, in the data and where the specification orders it, made printable; who shows them escapes them.
 std::vector<Chart> charts(const RunReport& report);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

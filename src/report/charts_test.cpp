@@ -7,7 +7,7 @@
 #include "report/chart_parts.h"
 #include "report/testing.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 using testing::add_divergence;
@@ -152,4 +152,4 @@ TEST(ShortNumbers, HaveThreeDigits) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

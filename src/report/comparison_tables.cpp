@@ -6,7 +6,7 @@
 #include "report/judgement.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 Cell line_cell(size_t line) {
@@ -128,4 +128,4 @@ std::vector<ReportTable> comparison_tables(const RunPairs& pairs) {
   return result;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,9 +6,9 @@
 #include "report/run_pairs.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // Those that have rows; RunComparison lists them.
 std::vector<ReportTable> comparison_tables(const RunPairs& pairs);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "report/figures.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 std::optional<CriterionValue> worst_value(const ReportCriterion& criterion) {
   size_t place = criterion.check.find_first_of("<>=!");
@@ -32,4 +32,4 @@ std::string value_text(const std::string& check, std::optional<double> value) {
   return trim(check).ends_with('%') ? percent_figure(value) : figure(value);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // The value that is furthest from holding: the largest for < and <=, the smallest for > and >=; for = and !=, the first that does not hold,
 // else the first. Nothing where no value was measured, and for a check that is no condition.
@@ -15,4 +15,4 @@ std::optional<CriterionValue> worst_value(const ReportCriterion& criterion);
 // A value as the check writes numbers: of "mean_rel < 1 %" a percentage; "not measured" for nothing.
 std::string value_text(const std::string& check, std::optional<double> value);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 std::optional<double> worst(const std::string& check, std::vector<std::optional<double>> values) {
@@ -37,4 +37,4 @@ TEST(ValueText, IsWrittenAsTheCheckIs) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

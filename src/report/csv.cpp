@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr const char* kLineEnd = "\r\n";
@@ -81,4 +81,4 @@ std::string csv_findings(const std::vector<Finding>& findings) {
   return result;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 #include "report/findings.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 inline constexpr const char* kCsvFolder = "report_csv";
 
@@ -24,4 +24,4 @@ std::string csv_table(const ReportTable& table);
 // The findings in the same form: kind, severity, text, journal_lines.
 std::string csv_findings(const std::vector<Finding>& findings);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

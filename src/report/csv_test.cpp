@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 ReportTable table(const std::string& text, std::optional<double> value, std::optional<double> error) {
@@ -50,4 +50,4 @@ TEST(CsvFindings, HaveKindAndLines) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // What a value is, for a message that wanted something else.
@@ -141,4 +141,4 @@ std::vector<std::string> Fields::texts_or_none(std::string_view key) const {
   return has(key) ? texts(key) : std::vector<std::string>();
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // A view: `object` must live as long. Every reader throws Error, "PLACE: KEY: found WHAT, wanted WHAT", KEY being the whole way from the
 // record: result.divergence.kld_mean. Readers called optional_ take null and a missing key alike for nothing.
@@ -56,4 +56,4 @@ class Fields {
 // A value in a few words, for messages and for settings: a string as it is, a list as "a, b", an object as "an object".
 std::string plain_text(const Json& value);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 bool is_number(std::optional<double> value) {
@@ -82,4 +82,4 @@ std::string_view for_count(uint64_t count, std::string_view one, std::string_vie
   return count == 1 ? one : many;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

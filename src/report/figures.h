@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace fakequant {
+namespace fakequant::report {
 
 inline constexpr std::string_view kNoNumber = "n/a";
 
@@ -33,4 +33,4 @@ std::string bits_figure(double bits_per_weight);
 // "is" for 1 and "are" for any other count, and the like.
 std::string_view for_count(uint64_t count, std::string_view one, std::string_view many);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 TEST(Figure, HasFourSignificantDigits) {
@@ -59,4 +59,4 @@ TEST(BitsFigure, HasAtMostFourDecimals) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -3,7 +3,7 @@
 
 #include "report/findings.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // What was changed and what it costs (answer_findings.cpp).
 void find_nothing_changed(const RunReport& report, FindingList& list);
@@ -41,4 +41,4 @@ void find_ran(const RunReport& report, FindingList& list);
 void find_warnings(const RunReport& report, FindingList& list);
 void find_versions(const RunReport& report, FindingList& list);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -7,7 +7,7 @@
 
 #include "report/finding_kinds.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr FindingKind kKinds[] = {
@@ -101,4 +101,4 @@ const char* word_of(Severity severity) {
   return "";
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

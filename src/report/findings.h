@@ -9,7 +9,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 enum class Severity {
   answer,   // what the run was for
@@ -55,4 +55,4 @@ std::vector<Finding> find_all(const RunReport& report);
 
 const char* word_of(Severity severity);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -7,7 +7,7 @@
 
 #include "report/testing.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 using namespace testing;
@@ -422,4 +422,4 @@ TEST(Findings, OfOneKindStayFew) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -103,4 +103,4 @@ std::string html_table(const HtmlTable& table) {
   return html + "</tbody></table></div>\n";
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fakequant {
+namespace fakequant::report {
 
 // Text for the inside of an element or of a quoted attribute: & < > " ' are escaped; bytes that are not UTF-8 and control characters other
 // than tab and line end become U+FFFD.
@@ -45,4 +45,4 @@ struct HtmlTable {
 // The table in a box of its own, which scrolls; page.js makes it sortable.
 std::string html_table(const HtmlTable& table);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 TEST(HtmlText, EscapesWhatMeansSomething) {
@@ -44,4 +44,4 @@ TEST(HtmlTable, SortsNumbersByValueAndHeadsItsRows) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

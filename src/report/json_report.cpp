@@ -7,7 +7,7 @@
 #include "report/methods.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 Json row_json(const ReportTable& table, const std::vector<Cell>& row) {
@@ -82,4 +82,4 @@ Json comparison_json(const RunComparison& comparison) {
           {"tables", tables_json(comparison.tables)}};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -5,7 +5,7 @@
 #include "report/run_comparison.h"
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 inline constexpr int kReportSchemaVersion = 1;
 
@@ -16,4 +16,4 @@ Json report_json(const RunReport& report);
 // {schema_version, kind: "fakequant comparison", a, b, findings, tables}, in the same form.
 Json comparison_json(const RunComparison& comparison);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace fakequant {
+namespace fakequant::report {
 
 Verdict judge(const DivergenceResult& result, const DivergenceResult* control) {
   const Estimate& ratio = result.ln_ppl_ratio;
@@ -57,4 +57,4 @@ const char* word_of(Verdict verdict) {
   return "";
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

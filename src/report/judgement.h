@@ -4,7 +4,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 enum class Verdict {
   unmeasured,  // no perplexity
@@ -31,4 +31,4 @@ Verdict judge(const RunReport& report, const ReportVariant& variant);
 // One word for a table: "worse", "noise", ...
 const char* word_of(Verdict verdict);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

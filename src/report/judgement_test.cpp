@@ -4,7 +4,7 @@
 
 #include "report/testing.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 using namespace testing;
@@ -54,4 +54,4 @@ TEST(Judge, OfAVariantTheWorstTextCounts) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "report/chart_parts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr const char* kOutsideBlocks = "other";
@@ -299,4 +299,4 @@ std::optional<Drawing> draw_precision_map(const RunReport& report) {
                  std::move(alt)};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -12,7 +12,7 @@
 #include "report/methods.h"
 #include "report/text_groups.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // The sections made of one table, in groups between which others stand.
@@ -194,4 +194,4 @@ std::string markdown_comparison(const RunComparison& comparison) {
   return result;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 #include "report/run_comparison.h"
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // The whole page. Every number has the line of the journal that it comes from, as [J12]. Long tables are cut, with a note of where all
 // of their rows are. The same report gives the same text.
@@ -18,4 +18,4 @@ std::string markdown_comparison(const RunComparison& comparison);
 // What the first line of both is: a comment that no reader sees, by which such a file is known again.
 inline constexpr const char* kMarkdownMark = "<!-- fakequant report -->";
 
-}  // namespace fakequant
+}  // namespace fakequant::report

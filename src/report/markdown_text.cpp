@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "report/figures.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 bool is_letter_or_digit(char c) {
@@ -160,4 +160,4 @@ std::string markdown_table(const ReportTable& table, const TableLimits& limits) 
   return result;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // Text that is to be read as it is: what would be markup, a link, HTML or a formula is escaped; control characters and bytes that are not
 // UTF-8 become \xNN, line ends a space.
@@ -27,4 +27,4 @@ struct TableLimits {
 // below says how many, and where all are. Columns whose cells are all alike stay, but empty ones are left out.
 std::string markdown_table(const ReportTable& table, const TableLimits& limits);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 TEST(MarkdownEscaped, LeavesWhatIsNoMarkup) {
@@ -78,4 +78,4 @@ TEST(MarkdownTable, SaysWhereTheRestIs) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct MethodRow {
@@ -89,4 +89,4 @@ std::vector<Method> methods_of(const RunReport& report) {
   return result;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

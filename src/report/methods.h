@@ -6,7 +6,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct Method {
   const char* name;  // "Perplexity"
@@ -16,4 +16,4 @@ struct Method {
 // Those of what the run measured, in the order in which things are done.
 std::vector<Method> methods_of(const RunReport& report);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

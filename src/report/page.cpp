@@ -13,7 +13,7 @@
 #include "report/page_parts.h"
 #include "report/page_sections.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // A template with {{name}} for each slot; what a slot is filled with is not looked into.
@@ -112,4 +112,4 @@ std::string comparison_html(const RunComparison& comparison) {
        .foot = "<p>Made by fakequant. This page needs nothing else: no network, no other file.</p>\n"});
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

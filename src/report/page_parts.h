@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct PageParts {
   std::string_view template_html;  // the page with {{slots}}; see page.cpp
@@ -21,4 +21,4 @@ struct PageParts {
 // The same text in every build of the same sources.
 const PageParts& page_parts();
 
-}  // namespace fakequant
+}  // namespace fakequant::report

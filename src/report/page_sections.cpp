@@ -15,7 +15,7 @@
 #include "report/page_texts.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // A word of a table with the sign and the colour that go with it: what is good, bad or open is told three ways.
@@ -289,4 +289,4 @@ std::string page_foot(const RunReport& report) {
       html_text(report.program), html_text(report.llama_cpp), html_text(page_parts().licences));
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

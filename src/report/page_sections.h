@@ -8,7 +8,7 @@
 #include "report/run_comparison.h"
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct PageSection {
   const char* id;
@@ -26,4 +26,4 @@ std::vector<PageSection> comparison_sections(const RunComparison& comparison);
 std::string page_lead(const RunReport& report);
 std::string page_foot(const RunReport& report);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

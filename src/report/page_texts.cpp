@@ -8,7 +8,7 @@
 #include "report/html.h"
 #include "report/text_groups.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 std::string side(const std::string& who, const std::string& said) {
@@ -117,4 +117,4 @@ std::string records_html(const RunFolder& folder) {
   return html + "</ol>\n";
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 #include "record/run_folder.h"
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // Of every prompt the baseline's text and, beside it, those of the variants that differ; what follows where they part stands out. ""
 // where there are none.
@@ -15,4 +15,4 @@ std::string texts_html(const RunReport& report);
 // Every record of the experiment as a list whose items are what journal_link() leads to. Long lists in them are cut, and say so.
 std::string records_html(const RunFolder& folder);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr ColumnOf<ReportModel> kModelColumns[] = {
@@ -125,4 +125,4 @@ ReportTable remarks_table(const RunReport& report) {
   return make_table("remarks", "Remarks", kRemarkColumns, report.notes);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -3,7 +3,7 @@
 #include <array>
 #include <string_view>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // A value under `key` with its errors under key_error and key_error_chunks.
@@ -309,4 +309,4 @@ SpeedResult read_speed(const Fields& result) {
   return speed;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -10,7 +10,7 @@
 
 #include "report/fields.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // A number with its standard errors. What is not finite, or was not measured, is nothing.
 struct Estimate {
@@ -199,4 +199,4 @@ DivergenceResult read_divergence(const Fields& result);
 GenerationResult read_generation(const Fields& result);
 SpeedResult read_speed(const Fields& result);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

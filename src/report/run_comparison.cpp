@@ -10,7 +10,7 @@
 #include "report/judgement.h"
 #include "report/variant_words.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 const char* verdict_of(const RunReport& report, const ReportVariant& variant,
@@ -143,4 +143,4 @@ RunComparison compare_runs(const RunReport& a, const RunReport& b) {
   return comparison;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 #include "report/findings.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // A and B are called by the names of their folders.
 struct RunComparison {
@@ -27,4 +27,4 @@ struct RunComparison {
 // Variants are matched by name, model and control by place in the experiment, texts by name. Comparing a run with itself finds no difference.
 RunComparison compare_runs(const RunReport& a, const RunReport& b);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -4,7 +4,7 @@
 
 #include "report/testing.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 using namespace testing;
@@ -70,4 +70,4 @@ TEST(CompareRuns, WithNothingInCommonSaysSo) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

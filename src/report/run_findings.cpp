@@ -11,7 +11,7 @@
 #include "report/finding_kinds.h"
 #include "report/variant_words.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // "0.0312 in test 1 on wiki.txt"
@@ -218,4 +218,4 @@ void find_versions(const RunReport& report, FindingList& list) {
   add("processors", machines, "Digits may differ between them, speeds do.");
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

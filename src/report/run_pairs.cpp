@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // A name in a run and what it stands for, to be compared with that of the other run.
@@ -110,4 +110,4 @@ RunPairs match_runs(const RunReport& a, const RunReport& b) {
   return pairs;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -7,7 +7,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // A variant that both runs have.
 struct VariantPair {
@@ -70,4 +70,4 @@ struct RunPairs {
 // Pointers are into `a` and `b`. Names that a run has twice are matched with the first.
 RunPairs match_runs(const RunReport& a, const RunReport& b);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

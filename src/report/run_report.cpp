@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // Where in a list the element of an id is.
@@ -374,4 +374,4 @@ RunReport read_run_report(const RunFolder& folder) {
   return report;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -11,7 +11,7 @@
 #include "record/run_folder.h"
 #include "report/results.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct ReportModel {
   std::string id, name, path, hash, architecture;
@@ -156,4 +156,4 @@ struct RunReport {
 //            for ids that name nothing
 RunReport read_run_report(const RunFolder& folder);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

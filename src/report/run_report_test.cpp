@@ -11,7 +11,7 @@
 #include "report/json_report.h"
 #include "report/markdown.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr const char* kExperiment =
@@ -176,4 +176,4 @@ TEST(ReadRunReport, OfValuesOfOtherTypesIsAReportOrAnError) {
 }
 
 }  // namespace
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 #include "report/criterion_value.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct CriterionRow {
@@ -175,4 +175,4 @@ ReportTable measurements_table(const RunReport& report) {
   return make_table("measurements", "Measurements", kMeasurementColumns, rows);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 #include "report/figures.h"
 #include "report/tables.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // How cells of one column are made from a row of type `Row`.
 template <typename Row>
@@ -84,4 +84,4 @@ ReportTable settings_table(const RunReport& report);
 ReportTable runs_table(const RunReport& report);
 ReportTable remarks_table(const RunReport& report);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

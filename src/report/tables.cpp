@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct TableRow {
@@ -62,4 +62,4 @@ ReportTable report_table(const RunReport& report, std::string_view key) {
   return {};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

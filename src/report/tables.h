@@ -10,7 +10,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct Column {
   const char* key;    // "ln_ppl_ratio": in CSV and JSON
@@ -63,4 +63,4 @@ std::vector<ReportTable> all_report_tables(const RunReport& report);
 //   measurements  every measurement of the experiment: done, failed, left out, missing
 ReportTable report_table(const RunReport& report, std::string_view key);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

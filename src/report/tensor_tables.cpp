@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct TensorRow {
@@ -215,4 +215,4 @@ ReportTable precision_table(const RunReport& report) {
   return make_table("precision", "What the tensors really hold", kPrecisionColumns, rows);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant::testing {
+namespace fakequant::report::testing {
 
 // One model of 16 bits per weight, one text, no variants.
 inline RunReport empty_report() {
@@ -83,4 +83,4 @@ inline void add_texts(ReportVariant& variant, uint64_t texts, uint64_t identical
   variant.generation = std::move(generation);
 }
 
-}  // namespace fakequant::testing
+}  // namespace fakequant::report::testing

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "report/figures.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // Bytes that both texts begin with: as the record says, or as far as it is true.
@@ -69,4 +69,4 @@ std::string parting_words(const TextPair& pair) {
                      percent_figure(other.baseline_probability));
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -6,7 +6,7 @@
 
 #include "report/run_report.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 struct TextOfVariant {
   const ReportVariant* variant;
@@ -35,4 +35,4 @@ std::vector<TextGroup> text_groups(const RunReport& report);
 // "parts after 12 tokens, at a near-tie: \"H\" (0.774 %) against \"v\" (0.772 %)"; "the same"
 std::string parting_words(const TextPair& pair);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

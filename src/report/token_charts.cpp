@@ -5,7 +5,7 @@
 
 #include "report/chart_parts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr size_t kMostLines = 6;  // more cannot be told apart by colour
@@ -190,4 +190,4 @@ std::optional<Drawing> draw_tails(const RunReport& report) {
                  shown.note};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -9,7 +9,7 @@
 #include "report/finding_kinds.h"
 #include "report/variant_words.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // Names of a variant's tensors for which count is above 0, and the sum of it.
@@ -103,4 +103,4 @@ void find_unfit_tensors(const RunReport& report, FindingList& list) {
   }
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

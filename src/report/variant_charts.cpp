@@ -6,7 +6,7 @@
 
 #include "report/chart_parts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 // An estimate as a chart shows it: two standard errors to either side.
@@ -357,4 +357,4 @@ std::optional<Drawing> draw_frontier(const RunReport& report) {
                              texts.front(), best)};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

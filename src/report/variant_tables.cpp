@@ -5,7 +5,7 @@
 #include "report/judgement.h"
 #include "report/table_builder.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 struct VariantRow {
@@ -313,4 +313,4 @@ ReportTable generation_table(const RunReport& report) {
   return make_table("generation", "Texts", kGenerationColumns, rows);
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "report/figures.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 std::string perplexity_words(const DivergenceResult& result, Verdict verdict) {
   if (verdict == Verdict::unmeasured) return "not a number";
@@ -66,4 +66,4 @@ bool changed_something(const ReportVariant& variant) {
   return variant.difference && variant.difference->total.changed_count > 0;
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report

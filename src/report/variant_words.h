@@ -6,7 +6,7 @@
 
 #include "report/judgement.h"
 
-namespace fakequant {
+namespace fakequant::report {
 
 // "1.31 % +/- 0.21 % worse", "0.03 % +/- 0.03 % higher, which is noise", "the same"; "12.3 times the baseline's" from ten times on.
 std::string perplexity_words(const DivergenceResult& result, Verdict verdict);
@@ -24,4 +24,4 @@ std::string list_of(const std::vector<std::string>& names);
 bool changed_nothing(const ReportVariant& variant);
 bool changed_something(const ReportVariant& variant);
 
-}  // namespace fakequant
+}  // namespace fakequant::report

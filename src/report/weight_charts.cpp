@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "report/chart_parts.h"
 
-namespace fakequant {
+namespace fakequant::report {
 namespace {
 
 constexpr size_t kMostTensors = 24;  // with histograms: a page stays small
@@ -158,4 +158,4 @@ std::optional<Drawing> draw_differences(const RunReport& report) {
                  shown.note};
 }
 
-}  // namespace fakequant
+}  // namespace fakequant::report
