@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/codec.h"
+#include "engine/decode_options.h"
 #include "experiment/experiment_plan.h"
 #include "record/content_key.h"
 
@@ -109,11 +110,6 @@ Json criteria_json(const ExperimentConfig& config) {
              {"judged", !criterion.condition}});
   }
   return criteria;
-}
-
-const char* flash_attention_word(FlashAttention choice) {
-  if (choice == FlashAttention::automatic) return "auto";
-  return choice == FlashAttention::on ? "on" : "off";
 }
 
 // What was not said is null.

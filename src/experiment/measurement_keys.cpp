@@ -3,16 +3,12 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
+#include "engine/decode_options.h"
 #include "formats/format_grammar.h"
 #include "record/content_key.h"
 
 namespace fakequant {
 namespace {
-
-const char* flash_attention_word(FlashAttention choice) {
-  if (choice == FlashAttention::automatic) return "auto";
-  return choice == FlashAttention::on ? "on" : "off";
-}
 
 // Everything that rounding depends on: which tensors get which format and store, seed and importance where they count.
 Json rounding_of(const ExperimentPlan& plan, const ExperimentVariant& variant) {

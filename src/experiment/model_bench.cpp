@@ -125,8 +125,12 @@ uint64_t ModelBench::visiting_bytes(size_t baseline, const ModelSource& first) {
     VariantRequest request{.name = variant.name, .caches = caches_of(variant)};
     if (variant.file) request.source = file_source(input(baseline, *variant.file), model_options());
     uint64_t bytes = variant.plan ? patch_bytes(plan_, variant) : 0;
-    if (request.source || request.caches)
-      bytes += needs_of(request, first, inputs(baseline).decode()).least();
+    try {
+      if (request.source || request.caches)
+        bytes += needs_of(request, first, inputs(baseline).decode()).least();
+    } catch (const Error&) {
+      continue;  // what llama.cpp cannot run fails in its turn, by itself
+    }
     most = std::max(most, bytes);
   }
   return most;
