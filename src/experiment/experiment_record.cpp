@@ -49,8 +49,7 @@ std::optional<uint64_t> stored_bits_of(const PlannedTensor& planned, const Tenso
 Json model_json(const PlannedModel& planned) {
   const Model& model = planned.model;
   BitsPerWeight bits = stored_bits_of(model);
-  const MetadataEntry* context = model.shards().front().find(model.architecture() + ".context_length");
-  std::optional<uint64_t> trained = context != nullptr ? as_unsigned(*context) : std::nullopt;
+  std::optional<uint64_t> trained = training_context(model);
   return {{"id", planned.id},
           {"name", printable(planned.name)},
           {"path", printable(model.path())},

@@ -1,9 +1,12 @@
 #include "experiment/measurement_keys.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
 #include "engine/decode_options.h"
+#include "evaluate/corpus.h"
 #include "formats/format_grammar.h"
 #include "record/content_key.h"
 
@@ -41,6 +44,7 @@ Json run_settings(const ExperimentPlan& plan, const ConfigVariant* variant) {
   const ConfigSettings& settings = plan.config.settings;
   Json fields{{"flash_attention", flash_attention_word(settings.flash_attention)},
               {"gpu_layers", settings.gpu_layers},
+              {"kernels", llama_kernels()},
               {"cache_k", name_of(settings.cache_k)},
               {"cache_v", name_of(settings.cache_v)}};
   if (variant == nullptr) return fields;
@@ -49,10 +53,20 @@ Json run_settings(const ExperimentPlan& plan, const ConfigVariant* variant) {
   return fields;
 }
 
-void add_text(Json& fields, const ExperimentPlan& plan, const PlannedText& text) {
+void add_text(Json& fields, const PlannedText& text) {
   fields["text"] = text.hash;
   fields["chunks"] = text.chunks ? Json(*text.chunks) : Json();
-  fields["context"] = plan.config.settings.context;
+}
+
+// What all models that are compared read together: the context of the smallest where none is asked for.
+void add_batches(Json& fields, const ExperimentPlan& plan, size_t baseline) {
+  int context = plan.config.settings.context;
+  for (size_t model : models_compared_with(plan, baseline)) {
+    if (plan.config.settings.context > 0) break;
+    int own = default_context(static_cast<int>(training_context(plan.models[model].model).value_or(0)));
+    context = context == 0 ? own : std::min(context, own);
+  }
+  fields["context"] = context;
   fields["batch"] = plan.config.settings.batch;
 }
 
@@ -73,9 +87,11 @@ std::string measurement_key(const ExperimentPlan& plan, const Measurement& measu
   FQ_CHECK(measurement.model.has_value());
   fields["model"] = plan.models[*measurement.model].hash;
   if (variant != nullptr) add_variant(fields, plan, *variant);
-  if (measurement.text) add_text(fields, plan, plan.texts[*measurement.text]);
+  if (measurement.text) add_text(fields, plan.texts[*measurement.text]);
   if (kind != "inspect" && kind != "difference")
     fields["run"] = run_settings(plan, variant != nullptr ? variant->config : nullptr);
+  if (measurement.text || kind == "generation" || kind == "speed")
+    add_batches(fields, plan, *measurement.model);
   if (kind == "difference") fields["epsilon"] = plan.config.settings.epsilon;
   if (kind == "divergence") fields["per_chunk"] = measures.per_chunk;
   if (kind == "generation") fields["prompts"] = prompts_json(measures);

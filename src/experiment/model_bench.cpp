@@ -20,20 +20,6 @@ constexpr SettingNames kNames{.text = "text",
                               .smaller_caches = "cache_k and cache_v of q8_0",
                               .store = "store"};
 
-// The models that are compared with a baseline, itself first, each once.
-std::vector<size_t> models_with(const ExperimentPlan& plan, size_t baseline) {
-  std::vector<size_t> models{baseline};
-  auto add = [&](size_t model) {
-    if (std::ranges::find(models, model) == models.end()) models.push_back(model);
-  };
-  for (const Measurement& measurement : plan.measurements) {
-    if (measurement.model != baseline || !measurement.variant) continue;
-    const ExperimentVariant& variant = plan.variants[*measurement.variant];
-    add(variant.file.value_or(variant.model));
-  }
-  return models;
-}
-
 std::vector<InputText> input_texts(const ExperimentPlan& plan) {
   std::vector<InputText> texts;
   for (const PlannedText& text : plan.texts) texts.push_back({text.name, read_text(text.path), text.chunks});
@@ -84,7 +70,7 @@ EvaluationInputs& ModelBench::inputs(size_t baseline) {
   if (inputs != nullptr) return *inputs;
   const ConfigSettings& settings = plan_.config.settings;
   std::vector<InputModel> models;
-  for (size_t model : models_with(plan_, baseline))
+  for (size_t model : models_compared_with(plan_, baseline))
     models.emplace_back(plan_.models[model].name, plan_.models[model].model);
   InputOptions options;
   options.model = model_options();

@@ -59,6 +59,10 @@ RunJournal::RunJournal(Journal& journal, Json experiment) : journal_(journal) {
     if (text_of(fields, "kind") == "warning")
       warnings_[text_of(fields, "key")].push_back(text_of(fields, "text"));
   }
+  for (size_t i = begin_; is_there && i < records.size(); ++i) {
+    const Json& fields = records[i].fields;
+    if (text_of(fields, "kind") == "warning") warned_.insert(fields.dump());
+  }
   if (is_there) return;
   begin_ = records.size();
   append(std::move(experiment));
@@ -80,6 +84,7 @@ void RunJournal::add(const Measurement& measurement, const MeasurementOutcome& o
     fields["result"] = outcome.result;
   } else {
     fields["failure"] = valid_utf8(outcome.failure);
+    if (outcome.baseline_failed) fields["baseline_failed"] = true;
   }
   fields["seconds"] = seconds;
   fields["finished"] = time_now();
@@ -98,11 +103,7 @@ void RunJournal::remark(const PlanWarning& warning) {
 }
 
 void RunJournal::warn(Json fields) {
-  const std::vector<Record>& records = journal_.records();
-  for (size_t i = begin_; i < records.size(); ++i) {
-    if (records[i].fields == fields) return;
-  }
-  append(std::move(fields));
+  if (warned_.insert(fields.dump()).second) append(std::move(fields));
 }
 
 void RunJournal::state(Json fields) {

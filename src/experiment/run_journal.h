@@ -4,6 +4,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "experiment/experiment_plan.h"
@@ -37,7 +38,8 @@ class RunJournal {
   void append(Json fields);
 
   Journal& journal_;
-  size_t begin_ = 0;  // of what this experiment says, into the journal's records
+  std::unordered_set<std::string> warned_;  // what this experiment warned of, as text
+  size_t begin_ = 0;                        // of what this experiment says, into the journal's records
   std::unordered_map<std::string, size_t> measured_;                    // by key, into the journal's records
   std::unordered_map<std::string, std::vector<std::string>> warnings_;  // by key, of earlier runs
 };

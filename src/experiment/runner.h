@@ -103,9 +103,10 @@ class Runner {
   RunOptions options_;
   RunResult result_;
   TimeLeft time_left_;
-  std::vector<size_t> to_make_;  // in order, of stages that are not left out; measured ones are removed
-  std::set<std::string> made_;   // keys of what this run has made
-  std::map<std::string, std::string> broken_baselines_;  // why, by model and text
+  std::vector<size_t> to_make_;   // in order, of stages that are not left out; measured ones are removed
+  std::vector<std::string> ran_;  // stages that were not left out, as far as the run is
+  std::set<std::string> made_;    // keys of what this run has made
+  std::map<std::string, std::string> broken_baselines_;  // why, by what they do
 };
 
 }  // namespace fakequant

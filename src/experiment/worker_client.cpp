@@ -107,6 +107,9 @@ bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, Measur
     std::optional<WorkerAnswer> answer = next_answer(deadline);
     if (!answer) return false;
     if (auto* step = std::get_if<WorkerProgress>(&*answer)) {
+      // Loading and the baseline have their own time: they come again in a run that goes on, where others had them ready.
+      if (baseline_at_work_ && !step->baseline && deadline.limit)
+        deadline.limit = Clock::now() + clock_time(*options_.most_per_measurement);
       baseline_at_work_ = step->baseline;
       progress(*step);
     } else if (auto* warning = std::get_if<WorkerWarning>(&*answer)) {
@@ -134,6 +137,7 @@ MeasurementOutcome WorkerClient::overdue(const Deadline& deadline) {
   outcome.state = MeasurementOutcome::State::failed;
   outcome.failure = fmt::format("took longer than the {} that a measurement may take",
                                 shown_seconds(*options_.most_per_measurement));
+  outcome.baseline_failed = baseline_at_work_;
   return outcome;
 }
 
