@@ -138,7 +138,7 @@ class Planner {
     }
     variant.plan = plan_variant(config, model.model);
     check_rounders(*variant.plan, model.model, plan_.importance);
-    for (const std::string& text : plan_remarks(*variant.plan, model.model, plan_.importance))
+    for (const std::string& text : remarks_of(*variant.plan, model.model, plan_.importance))
       plan_.warnings.push_back({text, model.id, variant.id});
   }
 
