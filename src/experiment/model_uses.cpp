@@ -38,7 +38,9 @@ std::vector<size_t> models_that_run(const ExperimentPlan& plan) {
     if (!is_baseline(plan, i)) continue;
     for (size_t model : models_with(plan, i)) models.insert(model);
   }
-  return {models.begin(), models.end()};
+  std::vector<size_t> result(models.begin(), models.end());
+  std::ranges::stable_partition(result, [&](size_t model) { return !is_baseline(plan, model); });
+  return result;
 }
 
 }  // namespace fakequant

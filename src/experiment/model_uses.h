@@ -8,8 +8,8 @@
 
 namespace fakequant {
 
-// Models (into ExperimentPlan::models) that texts are read or made with, ascending: what they cannot do is known before anything is
-// measured. Those that are only inspected, rounded or loaded are not among them: whether they load is a finding.
+// Models (into ExperimentPlan::models) that texts are read or made with, each once: what they cannot do is known before anything is
+// measured. Baselines come last, since what is compared with one is opened together with it. Those that are only inspected, rounded or loaded are not among them: whether they load is a finding.
 std::vector<size_t> models_that_run(const ExperimentPlan& plan);
 
 // Whether texts are read or made with the model as a baseline.

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 
-from run_test import RunTest, lines, timeless_journal
+from run_test import TEXT, RunTest, lines, timeless_journal
 from strange_models_test import DEMO_BYTES, Header
 from support import DEMO, FAILED, LIMIT_CROSSED, main
 
@@ -132,7 +132,7 @@ class Asked(ModelTest):
         out, other = self.path("out"), self.path("q8.gguf")
         self.run_ok("quantize", "demo", other, "--tensors", "matrices", "--format", "q8_0")
         self.run_ok("run", self.experiment(FILES.format(baseline="demo", models=f'"{other}"')), "--out", out, "-q")
-        wanted = self.run_json("evaluate", "demo", other, "-f", "demo", "--chunks", 2)
+        wanted = self.run_json("evaluate", other, "--baseline", "demo", "-f", TEXT, "--chunks", 2)
         found = self.of(out, "divergence")[0]["result"]
         theirs = wanted["texts"][0] if "texts" in wanted else wanted["variants"][0]["texts"][0]
         self.assertEqual(found["divergence"], theirs["divergence"])
