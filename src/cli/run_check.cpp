@@ -4,12 +4,15 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/json.h"
 #include "cli/table.h"
 #include "cli/text_block.h"
 #include "experiment/forecast.h"
+#include "experiment/model_bench.h"
 #include "experiment/model_timing.h"
+#include "experiment/model_uses.h"
 #include "experiment/time_left.h"
 
 namespace fakequant::cli {
@@ -159,6 +162,18 @@ Json forecast_json(const ExperimentPlan& plan, const Forecast& forecast) {
           {"warnings", std::move(warnings)}};
 }
 
+// As a run does before it measures. Throws Error with a line for each problem.
+void check_models(const ExperimentPlan& plan, int threads) {
+  ModelBench bench(plan, threads);
+  std::vector<std::string> problems;
+  for (size_t model : models_that_run(plan)) {
+    for (std::string& text : bench.problems(model)) {
+      if (std::ranges::find(problems, text) == problems.end()) problems.push_back(std::move(text));
+    }
+  }
+  if (!problems.empty()) throw Error("{}", join(problems, "\n"));
+}
+
 }  // namespace
 
 int check_experiment(const ExperimentPlan& plan, int threads, const CommonOptions& common) {
@@ -168,6 +183,7 @@ int check_experiment(const ExperimentPlan& plan, int threads, const CommonOption
   }
   for (const PlannedText& text : plan.texts) inputs.push_back(text.path);
   check_json_target(common, inputs);
+  check_models(plan, threads);
   std::vector<ModelTiming> timings;
   for (size_t i = 0; i < plan.config.models.size(); ++i) timings.push_back(time_model(plan, i, threads));
   Forecast expected = forecast(plan, timings);

@@ -63,7 +63,7 @@ Json reason_of(const Condition& condition, const std::vector<ConditionValue>& va
           {"holds", holds}};
 }
 
-Json failing_reason(const Condition& condition, const ExperimentPlan& plan, const std::string& stage,
+Json reason_in(const Condition& condition, const ExperimentPlan& plan, const std::string& stage,
                     const FindRecord& find) {
   std::vector<ConditionValue> values = values_of(condition, plan, {stage}, find);
   std::erase_if(values, [](const ConditionValue& value) { return !value.value; });

@@ -29,8 +29,8 @@ std::vector<ConditionValue> values_of(const Condition& condition, const Experime
 // that is furthest from holding, null where one is missing or there is none.
 Json reason_of(const Condition& condition, const std::vector<ConditionValue>& values);
 
-// The same of the values that are there, for a condition of which one does not hold in that stage.
-Json failing_reason(const Condition& condition, const ExperimentPlan& plan, const std::string& stage,
+// The same of the values that are there in a stage.
+Json reason_in(const Condition& condition, const ExperimentPlan& plan, const std::string& stage,
                     const FindRecord& find);
 
 // The decision about a stage that its conditions on the stages that ran before it make: "run" or "skip". `stage` is into

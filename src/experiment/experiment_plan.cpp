@@ -151,7 +151,7 @@ class Planner {
                   counted(variant.plan->skipped.size(), "tensor"));
     }
     check_rounders(*variant.plan, model.model, plan_.importance);
-    for (const std::string& text : plan_remarks(*variant.plan, model.model, plan_.importance))
+    for (const std::string& text : remarks_of(*variant.plan, model.model, plan_.importance))
       plan_.warnings.push_back({text, model.id, variant.id});
   }
 
@@ -277,19 +277,6 @@ class Planner {
 
 ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress, const FileHashes& known) {
   return Planner(std::move(config), progress, known).make();
-}
-
-std::vector<size_t> models_compared_with(const ExperimentPlan& plan, size_t baseline) {
-  std::vector<size_t> models{baseline};
-  auto add = [&](size_t model) {
-    if (std::ranges::find(models, model) == models.end()) models.push_back(model);
-  };
-  for (const Measurement& measurement : plan.measurements) {
-    if (measurement.model != baseline || !measurement.variant) continue;
-    const ExperimentVariant& variant = plan.variants[*measurement.variant];
-    add(variant.file.value_or(variant.model));
-  }
-  return models;
 }
 
 std::optional<uint64_t> training_context(const Model& model) {

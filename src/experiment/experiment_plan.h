@@ -89,9 +89,6 @@ struct ExperimentPlan {
 ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress,
                                const FileHashes& known = {});
 
-// The models that are compared with a baseline, itself first, each once.
-std::vector<size_t> models_compared_with(const ExperimentPlan& plan, size_t baseline);
-
 // How many tokens of context a model was trained on; nothing where its file does not say.
 std::optional<uint64_t> training_context(const Model& model);
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "experiment/model_uses.h"
 #include "experiment/run_log.h"
 #include "experiment/run_place.h"
 #include "experiment/watched_files.h"
@@ -59,6 +60,7 @@ WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& reque
   options.check_files = [&plan] { plan.files.check(); };
   options.command = request.worker_command;
   options.begin = request.begin;
+  options.models = models_that_run(plan);
   if (limits.seconds_per_measurement) options.most_per_measurement = Seconds(*limits.seconds_per_measurement);
   if (limits.seconds)
     options.end_of_run = start + std::chrono::duration_cast<Clock::duration>(Seconds(*limits.seconds));

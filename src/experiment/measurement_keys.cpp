@@ -1,12 +1,10 @@
 #include "experiment/measurement_keys.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
 #include "engine/decode_options.h"
-#include "evaluate/corpus.h"
+#include "experiment/model_uses.h"
 #include "formats/format_grammar.h"
 #include "record/content_key.h"
 
@@ -58,15 +56,9 @@ void add_text(Json& fields, const PlannedText& text) {
   fields["chunks"] = text.chunks ? Json(*text.chunks) : Json();
 }
 
-// What all models that are compared read together: the context of the smallest where none is asked for.
+// How much is read at once by all that is compared with a baseline.
 void add_batches(Json& fields, const ExperimentPlan& plan, size_t baseline) {
-  int context = plan.config.settings.context;
-  for (size_t model : models_compared_with(plan, baseline)) {
-    if (plan.config.settings.context > 0) break;
-    int own = default_context(static_cast<int>(training_context(plan.models[model].model).value_or(0)));
-    context = context == 0 ? own : std::min(context, own);
-  }
-  fields["context"] = context;
+  fields["context"] = settled_context(plan, baseline);
   fields["batch"] = plan.config.settings.batch;
 }
 

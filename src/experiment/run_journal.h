@@ -33,6 +33,9 @@ class RunJournal {
   // Appends a criterion or a decision unless it is what the experiment's last one of the same kind, stage and name says.
   void state(Json fields);
 
+  // Whether this experiment's last word on stopping in a stage is that it does.
+  bool has_stopped(const std::string& stage) const;
+
  private:
   void warn(Json fields);
   void append(Json fields);

@@ -91,6 +91,7 @@ bool Runner::run_stage(const StageWork& work) {
     std::erase_if(to_make_, [&](size_t index) {
       return std::ranges::find(work.measurements, index) != work.measurements.end();
     });
+    withdraw_stop(name);
     return true;
   }
   ran_.push_back(name);
@@ -106,6 +107,7 @@ bool Runner::run_stage(const StageWork& work) {
     }
   }
   judge(name);
+  withdraw_stop(name);
   return true;
 }
 
@@ -189,20 +191,34 @@ void Runner::judge(const std::string& stage) {
   }
 }
 
-// Whether a criterion that ends the run has failed; then the decision is recorded.
-bool Runner::stops_after(const std::string& stage) {
+Json Runner::stop_reasons(const std::string& stage, const char* outcome) const {
   Json reasons = Json::array();
   for (const ConfigCriterion& criterion : plan_.config.criteria) {
     if (!criterion.stops || !criterion.condition || !is_for(criterion, stage)) continue;
-    if (criterion_record(criterion, plan_, stage, finder())["outcome"] == "fail")
-      reasons.push_back(failing_reason(*criterion.condition, plan_, stage, finder()));
+    if (criterion_record(criterion, plan_, stage, finder())["outcome"] == outcome)
+      reasons.push_back(reason_in(*criterion.condition, plan_, stage, finder()));
   }
+  return reasons;
+}
+
+// Whether a criterion that ends the run has failed; then the decision is recorded.
+bool Runner::stops_after(const std::string& stage) {
+  Json reasons = stop_reasons(stage, "fail");
   if (reasons.empty()) return false;
   result_.end = RunEnd::stopped;
   result_.text =
       fmt::format("{} does not hold in stage '{}'", reasons.front()["check"].get<std::string>(), stage);
   state({{"kind", "decision"}, {"stage", stage}, {"action", "stop"}, {"reasons", std::move(reasons)}});
   return true;
+}
+
+// An earlier run may have ended in this stage for a measurement that was made again since.
+void Runner::withdraw_stop(const std::string& stage) {
+  if (!journal_.has_stopped(stage)) return;
+  state({{"kind", "decision"},
+         {"stage", stage},
+         {"action", "go_on"},
+         {"reasons", stop_reasons(stage, "pass")}});
 }
 
 void Runner::state(Json record) {

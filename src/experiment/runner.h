@@ -89,7 +89,10 @@ class Runner {
   bool measure(size_t index);
 
   void judge(const std::string& stage);
+  // Of the criteria that end the run and are for a stage, those with that outcome: reasons of a decision.
+  Json stop_reasons(const std::string& stage, const char* outcome) const;
   bool stops_after(const std::string& stage);
+  void withdraw_stop(const std::string& stage);
   std::optional<std::string> baseline_failure(const Measurement& measurement) const;
   void learn_failure(const Measurement& measurement, const std::string& text, bool is_of_baseline);
   RunStep step(size_t index) const;

@@ -80,8 +80,8 @@ std::optional<WorkerAnswer> WorkerClient::next_answer(Deadline& deadline) {
   }
 }
 
-// Has a worker that knows the plan; false when that takes too long.
-bool WorkerClient::begin(Deadline& deadline) {
+// Has a worker that knows the plan.
+bool WorkerClient::start(Deadline& deadline) {
   if (child_ != nullptr) return true;
   child_ = std::make_unique<ChildProcess>(options_.command);
   child_->send(to_line(WorkerRequest(options_.begin)));
@@ -98,6 +98,41 @@ bool WorkerClient::begin(Deadline& deadline) {
     throw Error("the process that measures: found another answer to its first request, wanted `ready`");
   options_.check_files();
   return true;
+}
+
+bool WorkerClient::look_at(size_t model, Deadline& deadline, std::vector<std::string>& problems) {
+  std::optional<WorkerAnswer> answer;
+  try {
+    child_->send(to_line(WorkerRequest(WorkerCheck{model})));
+    answer = next_answer(deadline);
+  } catch (const Error& problem) {
+    child_.reset();
+    options_.begin.broken[model] = problem.what();
+    return true;
+  }
+  if (!answer) return false;
+  const auto* found = std::get_if<WorkerProblems>(&*answer);
+  if (found == nullptr)
+    throw Error("the process that measures: found another answer about a model, wanted its problems");
+  for (const std::string& text : found->texts) {
+    if (std::ranges::find(problems, text) == problems.end()) problems.push_back(text);
+  }
+  return true;
+}
+
+bool WorkerClient::look_at_models(Deadline& deadline) {
+  std::vector<std::string> problems;
+  for (size_t model : options_.models) {
+    if (!start(deadline) || !look_at(model, deadline, problems)) return false;
+  }
+  if (!problems.empty()) throw Error("{}", join(problems, "\n"));
+  has_looked_ = true;
+  return true;
+}
+
+bool WorkerClient::begin(Deadline& deadline) {
+  if (!has_looked_ && !look_at_models(deadline)) return false;
+  return start(deadline);
 }
 
 // Reads the answers to one request into `outcome`; false when that takes too long.
@@ -124,7 +159,7 @@ bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, Measur
       outcome.baseline_failed = failure->baseline;
       return true;
     } else {
-      throw Error("the process that measures: found `ready`, wanted the answer to a request");
+      throw Error("the process that measures: found another answer, wanted that to a measurement");
     }
   }
 }
