@@ -1,9 +1,9 @@
 #include "cli/report_files.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <span>
 
 #include "base/error.h"
@@ -38,15 +38,20 @@ std::string json_text(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string begin_of(const std::string& path) {
+  constexpr size_t kBeginBytes = 4096;
+  std::string begin(kBeginBytes, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  begin.resize(static_cast<size_t>(file.gcount()));
+  return begin;
+}
+
 // Refuses a path where something lies that is not a report of ours.
 void check_report_target(const std::string& path, ReportFormat format, bool replace, uint64_t bytes) {
   check_output(path, {}, true, bytes);
   if (replace || !std::filesystem::exists(path)) return;
-  constexpr size_t kBeginBytes = 4096;
-  std::array<char, kBeginBytes> begin{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(begin.data(), begin.size());
-  if (is_report({begin.data(), static_cast<size_t>(file.gcount())}, format)) return;
+  if (is_report(begin_of(path), format)) return;
   throw Error(
       "{}: exists and is no report of fakequant; give another place with --output, or --force to replace it",
       printable(path));
@@ -164,6 +169,25 @@ void PendingReport::add(const ReportFile& file, const std::string& path, bool re
   entries_.push_back({path, std::move(pending), in_folder});
 }
 
+// Tables of an earlier report that this one does not have would be read as if they belonged to it.
+void PendingReport::remove_stale_tables() const {
+  std::set<std::filesystem::path> folders, written;
+  for (const Entry& entry : entries_) {
+    if (!entry.in_folder) continue;
+    written.insert(entry.path);
+    folders.insert(std::filesystem::path(entry.path).parent_path());
+  }
+  for (const std::filesystem::path& folder : folders) {
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
+      bool is_table = file.path().extension() == ".csv" && file.is_regular_file(error);
+      if (!is_table || written.contains(file.path())) continue;
+      if (is_report(begin_of(file.path().string()), ReportFormat::csv))
+        std::filesystem::remove(file.path(), error);
+    }
+  }
+}
+
 std::vector<std::string> PendingReport::publish() {
   std::vector<std::string> paths;
   for (Entry& entry : entries_) {
@@ -172,6 +196,7 @@ std::vector<std::string> PendingReport::publish() {
         entry.in_folder ? std::filesystem::path(entry.path).parent_path().string() + "/" : entry.path;
     if (std::find(paths.begin(), paths.end(), shown) == paths.end()) paths.push_back(std::move(shown));
   }
+  remove_stale_tables();
   entries_.clear();
   return paths;
 }

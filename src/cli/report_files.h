@@ -51,6 +51,7 @@ class PendingReport {
 
  private:
   struct Entry;
+  void remove_stale_tables() const;
   void add(const ReportFile& file, const std::string& path, bool replace);
 
   std::vector<Entry> entries_;

@@ -35,11 +35,11 @@ TEST(CompareRuns, MeasuresTheDistanceInErrorsOfTheDifference) {
   // |0.10 - 0.15| / sqrt(0.03^2 + 0.04^2) = 1
   RunComparison near = compare_runs(report_with(0.10, 0.03), report_with(0.15, 0.04));
   EXPECT_EQ(text_of(near, "results_differ"),
-            "Of 1 result in common 1 differs, none of them by more than two standard errors. Farthest apart, "
-            "in standard errors: a on text.txt (1).");
+            "1 of 1 result in common differs, none beyond noise: the farthest apart is a, by 1.0 standard "
+            "errors of the "
+            "difference.");
   RunComparison far = compare_runs(report_with(0.10, 0.03), report_with(0.25, 0.04));
-  EXPECT_NE(text_of(far, "results_differ").find(", 1 of them by more than two standard errors."),
-            std::string::npos);
+  EXPECT_NE(text_of(far, "results_differ").find("differs, 1 beyond noise: the farthest"), std::string::npos);
 }
 
 TEST(CompareRuns, NamesVariantsOfOneRunOnly) {
@@ -52,8 +52,7 @@ TEST(CompareRuns, NamesVariantsOfOneRunOnly) {
 
 TEST(CompareRuns, SaysWhereVerdictsDiffer) {
   RunComparison comparison = compare_runs(report_with(0.1, 0.01), report_with(0.01, 0.01));
-  EXPECT_EQ(text_of(comparison, "verdicts_differ"),
-            "Another verdict: a on text.txt (worse in A, noise in B).");
+  EXPECT_EQ(text_of(comparison, "verdicts_differ"), "Another verdict: a (worse in A, noise in B).");
 }
 
 TEST(CompareRuns, ListsWhatDiffersAround) {
@@ -62,7 +61,21 @@ TEST(CompareRuns, ListsWhatDiffersAround) {
   b.texts[0].hash = "other";
   RunComparison comparison = compare_runs(report_with(0.1, 0.01), b);
   EXPECT_EQ(text_of(comparison, "settings_differ"),
-            "What the runs were made with differs in content of text.txt and context.");
+            "What the runs were made with differs in the text text.txt and context.");
+}
+
+TEST(CompareRuns, OfAModelAndATextOfOneNameTellsWhichDiffers) {
+  RunReport a = report_with(0.1, 0.01), b = report_with(0.1, 0.01);
+  a.models[0].name = b.models[0].name = a.texts[0].name = b.texts[0].name = "demo";
+  a.models[0].hash = b.models[0].hash = "of the model";
+  EXPECT_EQ(text_of(compare_runs(a, b), "same_settings"),
+            "Settings, versions, models and texts are the same.");
+}
+
+TEST(CompareRuns, MatchesTheOnlyTextsOfBoth) {
+  RunReport b = report_with(0.2, 0.01);
+  b.texts[0].name = "other.txt";
+  EXPECT_NE(text_of(compare_runs(report_with(0.1, 0.01), b), "results_differ"), "");
 }
 
 TEST(CompareRuns, WithNothingInCommonSaysSo) {
