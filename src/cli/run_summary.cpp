@@ -194,7 +194,11 @@ void print_summary(const RunFolder& run, const report::RunReport& report, const 
   print_findings(findings, true);
   if (!findings.empty()) fmt::print("\n");
   print_end(outcome);
-  for (const std::string& path : written) fmt::print("{}\n", printable(path));
+  for (const std::string& path : written) fmt::print("Report: {}\n", printable(path));
+  if (!written.empty()) {
+    fmt::print("Everything is in {}.\n", printable(run.path()));
+    return;
+  }
   fmt::print("Everything is in {}; `fakequant report {}` makes the report.\n", printable(run.path()),
              shell_quoted(run.path()));
 }
