@@ -129,20 +129,23 @@ TEST(PlanExperiment, KeysHoldWhatDeterminesAResult) {
       std::string(kTwoStages) +
       "[settings]\nthreads = 1\nseed = 1\nepsilon = 1e-12\nbatch = 512\nlogits_memory = '1G'\n";
   ExperimentPlan before = plan_of(text);
-  const Change changes[] = {{"name = 'first'", "name = '1st'", {}},
-                            {"name = 'one'", "name = 'eins'", {}},
-                            {"logits_memory = '1G'", "logits_memory = '2G'", {}},
-                            {"seed = 1", "seed = 2", {}},
-                            {"threads = 1", "threads = 2", {"speed"}},
-                            {"epsilon = 1e-12", "epsilon = 1e-9", {"difference"}},
-                            {"batch = 512", "batch = 256", {"perplexity", "divergence"}},
-                            {"chunks = 4", "chunks = 5", {"perplexity", "divergence"}},
-                            {"prompt = 'Hello'", "prompt = 'Hallo'", {"generation"}},
-                            {"speed = true", "speed = true\nspeed_repetitions = 6", {"speed"}},
-                            {"speed = true", "speed = true\nper_chunk = true", {"divergence"}},
-                            {"[settings]",
-                             "[settings]\nflash_attention = 'on'",
-                             {"load", "perplexity", "divergence", "generation", "speed"}}};
+  const Change changes[] = {
+      {"name = 'first'", "name = '1st'", {}},
+      {"name = 'one'", "name = 'eins'", {}},
+      {"logits_memory = '1G'", "logits_memory = '2G'", {}},
+      {"seed = 1", "seed = 2", {}},
+      {"threads = 1", "threads = 2", {"speed"}},
+      {"epsilon = 1e-12", "epsilon = 1e-9", {"difference"}},
+      {"batch = 512", "batch = 256", {"perplexity", "divergence", "generation", "speed"}},
+      {"[settings]", "[settings]\ncontext = 256", {}},  // what is taken of the demo model
+      {"[settings]", "[settings]\ncontext = 128", {"perplexity", "divergence", "generation", "speed"}},
+      {"chunks = 4", "chunks = 5", {"perplexity", "divergence"}},
+      {"prompt = 'Hello'", "prompt = 'Hallo'", {"generation"}},
+      {"speed = true", "speed = true\nspeed_repetitions = 6", {"speed"}},
+      {"speed = true", "speed = true\nper_chunk = true", {"divergence"}},
+      {"[settings]",
+       "[settings]\nflash_attention = 'on'",
+       {"load", "perplexity", "divergence", "generation", "speed"}}};
   for (const Change& change : changes) {
     std::string changed = text;
     changed.replace(changed.find(change.from), std::string(change.from).size(), change.to);

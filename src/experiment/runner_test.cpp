@@ -180,7 +180,74 @@ TEST(Runner, ABaselineThatFailedIsNotTriedAgain) {
   RunResult result = f.run();
   EXPECT_EQ(f.measurer.made, (Lines{"perplexity"}));
   EXPECT_EQ(result.failed, 5u);
-  EXPECT_EQ(f.lines().back(), "divergence d4: the model is broken");
+  EXPECT_EQ(f.lines().back(), "divergence d4: not tried, for its baseline failed: the model is broken");
+}
+
+// Two variants' texts and speeds, made by one baseline.
+ExperimentPlan making_plan() {
+  ExperimentPlan plan = small_plan({});
+  plan.measurements.clear();
+  for (size_t i = 0; i < 2; ++i) {
+    std::string id = "v" + std::to_string(i + 1);
+    for (const char* kind : {"generation", "speed"})
+      plan.measurements.push_back({{kind, kind + id, "m1", id, ""}, 0, i, std::nullopt});
+  }
+  return plan;
+}
+
+TEST(Runner, ABaselineThatFailedAtTextsIsStillTimed) {
+  Fixture f;
+  f.plan = making_plan();
+  f.measurer.answers["generationv1"] = {.failure = "no chat template", .baseline_failed = true};
+  f.run();
+  EXPECT_EQ(f.measurer.made, (Lines{"generationv1", "speedv1", "speedv2"}));
+}
+
+TEST(Runner, ABaselineThatFailedIsNotTriedByARunThatGoesOnEither) {
+  Fixture f;
+  f.plan = making_plan();
+  f.measurer.answers["generationv1"] = {.failure = "no chat template", .baseline_failed = true};
+  f.measurer.answers["generationv2"] = {.abandoned = true};
+  f.run();
+  Lines whole = f.lines();
+  // Cut behind the first record, as a kill would.
+  std::ifstream in(f.path);
+  std::string text, line;
+  for (int i = 0; i < 3 && std::getline(in, line); ++i) text += line + "\n";
+  std::ofstream(f.path) << text;
+  f.measurer.made.clear();
+  f.run();
+  EXPECT_EQ(f.measurer.made, (Lines{"speedv1", "speedv2"}));
+  EXPECT_EQ(f.lines(), whole);
+}
+
+TEST(Runner, ACriterionDoesNotPassOnWhatWasNotMeasured) {
+  Fixture f;
+  f.plan.config.criteria.push_back(criterion("ln_ppl_ratio < 0.01", true));
+  f.plan.config.criteria.push_back(criterion("ln_ppl_ratio < 0.5", false));
+  f.measurer.answers["d1"] = {0.02};
+  f.run();
+  EXPECT_EQ(f.lines().back(), "criterion unmeasured");
+  const Json values = f.records().back().fields["values"];
+  ASSERT_EQ(values.size(), 2U);
+  EXPECT_EQ(values[0]["value"], 0.02);
+  EXPECT_TRUE(values[1]["value"].is_null());
+}
+
+TEST(Runner, ConditionsAskStagesThatRan) {
+  Fixture f;
+  f.plan = small_plan({"ln_ppl_ratio < 0.05"});
+  f.plan.config.stages.push_back({.name = "third", .conditions = {parse_condition("ln_ppl_ratio < 0.1")}});
+  f.plan.config.stages[2].variants.resize(1);
+  f.plan.variants.push_back(
+      {"v5", "v5", "third", 0, &f.plan.config.stages[2].variants[0], std::nullopt, std::nullopt, "", ""});
+  f.plan.measurements.push_back({{"divergence", "d5", "m1", "v5", "t1"}, 0, 4, 0});
+  // The stages moved: their variants too.
+  for (size_t i = 0; i < 4; ++i) f.plan.variants[i].config = &f.plan.config.stages[i / 2].variants[i % 2];
+  f.measurer.answers["d1"] = {0.07};
+  f.run();
+  EXPECT_EQ(f.lines(), (Lines{"experiment", "perplexity perplexity", "divergence d1", "divergence d2",
+                              "decision skip", "decision run", "divergence d5"}));
 }
 
 TEST(Runner, RetryMakesFailedMeasurementsAgain) {
