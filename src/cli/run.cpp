@@ -99,6 +99,7 @@ int run(Options& options, const CommonOptions& common) {
   check_json_target(common, {options.experiment});
   if (!options.note.empty()) return add_note(options, common);
   if (options.chunks > 0) options.overrides.chunks = options.chunks;
+  options.overrides.threads = common.threads;
   options.overrides.demo = demo_files();
   ExperimentConfig config = load_experiment(options.experiment, options.overrides);
   int threads = common.threads > 0 ? common.threads : config.settings.threads;

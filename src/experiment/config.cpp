@@ -194,6 +194,8 @@ class ConfigReader {
           divergence_line_,
           "measure: divergence: there is no text to measure on; write [[text]] and below it file = \"...\"");
     if (config_.texts.empty()) config_.measures.divergence = false;
+    // Other measurements do not depend on threads: they are no part of those.
+    if (config_.measures.speed && overrides_.threads > 0) config_.settings.threads = overrides_.threads;
   }
 
   void read_stages(const ConfigTableReader& top) {

@@ -142,6 +142,7 @@ struct ConfigOverrides {
   std::vector<std::string> models;  // relative to the working directory
   std::vector<std::string> texts;
   std::optional<size_t> chunks;
+  int threads = 0;  // 0: the file's; else those that speed is measured with
   DemoFiles demo;
 };
 

@@ -83,7 +83,8 @@ const ConfigKey kKeys[] = {
      .least = 1,
      .most = 4096,
      .fallback = "as the command line says",
-     .summary = "Threads. Changes times, no digits."},
+     .summary =
+         "Threads. Changes times, no digits. Speed is measured with one unless this or -t says otherwise."},
     {.table = "settings",
      .name = "gpu_layers",
      .kind = whole,

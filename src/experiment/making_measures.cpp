@@ -12,6 +12,13 @@
 
 namespace fakequant {
 
+namespace {
+
+constexpr const char* kBaselineName = "baseline";
+constexpr const char* kVariantName = "variant";
+
+}  // namespace
+
 Json measure_texts(MeasureContext& context) {
   ModelBench& bench = context.bench;
   bench.prepare(context);
@@ -35,6 +42,9 @@ Json measure_texts(MeasureContext& context) {
   GenerationResult made = baseline.result();
   made.variants.push_back(baseline.compare(visiting.variant(), advance_from(0.5, false)));
   visiting.check_restored();
+  // Names are the experiment's: a result is the same whatever its variant is called.
+  made.baseline_name = kBaselineName;
+  made.variants.front().name = kVariantName;
   if (made.variants.front().failure) throw NonFiniteError("{}", *made.variants.front().failure);
   return generation_json(made);
 }
@@ -49,9 +59,11 @@ Json measure_speed(MeasureContext& context) {
   auto all = static_cast<double>(std::max<uint64_t>(1, speed_work(subjects, options)));
   uint64_t done = 0;
   auto advance = [&] { context.progress({static_cast<double>(++done) / all, "", false}); };
-  Json result = throughput_json(measure_throughput(subjects, options, steady_seconds(), advance));
+  SpeedResults measured = measure_throughput(subjects, options, steady_seconds(), advance);
   visiting.check_restored();
-  return result;
+  measured.subjects.front().name = kBaselineName;
+  measured.subjects.back().name = kVariantName;
+  return throughput_json(measured);
 }
 
 }  // namespace fakequant

@@ -21,6 +21,7 @@ Json json_of(const WorkerBegin& begin) {
             {"models", overrides.models},
             {"texts", overrides.texts},
             {"chunks", overrides.chunks ? Json(*overrides.chunks) : Json()},
+            {"speed_threads", overrides.threads},
             {"hashes", begin.hashes},
             {"threads", begin.threads},
             {"broken", std::move(broken)}}}};
@@ -65,6 +66,7 @@ WorkerBegin begin_of(const Json& fields) {
   begin.overrides.models = fields.at("models").get<std::vector<std::string>>();
   begin.overrides.texts = fields.at("texts").get<std::vector<std::string>>();
   if (!fields.at("chunks").is_null()) begin.overrides.chunks = fields.at("chunks").get<size_t>();
+  begin.overrides.threads = fields.at("speed_threads").get<int>();
   begin.hashes = fields.at("hashes").get<FileHashes>();
   begin.threads = fields.at("threads").get<int>();
   for (const Json& broken : fields.at("broken"))

@@ -30,6 +30,12 @@ double read_tokens(ModelBench& bench, size_t text) {
   return static_cast<double>(bench.session().texts()[text].chunks) * bench.decode().context;
 }
 
+// The text's name is the experiment's: what is found is the same whatever it is called.
+Json without_name(Json text) {
+  text.erase("file");
+  return text;
+}
+
 }  // namespace
 
 Json measure_perplexity(MeasureContext& context) {
@@ -49,7 +55,7 @@ Json measure_perplexity(MeasureContext& context) {
   };
   ComparisonResult found = bench.session().measure_baseline(index, step);
   EvaluatedText text(bench.session().texts()[index], found.baseline, found.baseline_seconds);
-  return evaluated_text_json(text, false);
+  return without_name(evaluated_text_json(text, false));
 }
 
 Json measure_divergence(MeasureContext& context) {
@@ -72,7 +78,7 @@ Json measure_divergence(MeasureContext& context) {
   visiting.check_restored();
   if (comparison.failure) throw NonFiniteError("{}", *comparison.failure);
   EvaluatedText text(bench.session().texts()[index], comparison.divergence, comparison.seconds);
-  Json result = evaluated_text_json(text, context.plan.config.measures.per_chunk);
+  Json result = without_name(evaluated_text_json(text, context.plan.config.measures.per_chunk));
   if (bench.recipe() != nullptr) result["recipe"] = recipe_json(*bench.recipe(), visiting.report());
   return result;
 }

@@ -142,9 +142,11 @@ bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, Measur
     std::optional<WorkerAnswer> answer = next_answer(deadline);
     if (!answer) return false;
     if (auto* step = std::get_if<WorkerProgress>(&*answer)) {
-      // Loading and the baseline have their own time: they come again in a run that goes on, where others had them ready.
-      if (baseline_at_work_ && !step->baseline && deadline.limit)
+      // Loading and the baseline's first part have a time of their own: a run that goes on does them again, where another had
+      // them ready.
+      if (!step->baseline && !deadline.is_own && deadline.limit)
         deadline.limit = Clock::now() + clock_time(*options_.most_per_measurement);
+      deadline.is_own = deadline.is_own || !step->baseline;
       baseline_at_work_ = step->baseline;
       progress(*step);
     } else if (auto* warning = std::get_if<WorkerWarning>(&*answer)) {

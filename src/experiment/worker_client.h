@@ -50,6 +50,7 @@ class WorkerClient : public Measurer {
   // Until when the worker is waited for, and why no longer.
   struct Deadline {
     std::optional<TimePoint> limit;  // of the measurement
+    bool is_own = false;             // the variant has been at work: `limit` is its own, not its baseline's
     std::optional<TimePoint> stop;   // since somebody wants to stop
     std::optional<TimePoint> earlier() const;
   };
