@@ -100,6 +100,16 @@ TEST(ReadRunReport, DecisionsExplainWhatIsMissing) {
   EXPECT_EQ(report.decisions[0].reasons[0].line, 3u);
 }
 
+TEST(ReadRunReport, NamesTensorsThatDoNotFit) {
+  Folder folder;
+  RunReport report = folder.read(
+      {kExperiment,
+       R"({"kind": "difference", "key": "k3", "model": "m1", "variant": "v1", "result": {"tensors": [], "skipped": [{"name": "x", "format": "int4"}],)"
+       R"( "total": {"count": 1, "changed_count": 0, "new_nonfinite": 0, "nonfinite_count": 0}}})"});
+  ASSERT_TRUE(report.variants[0].difference);
+  EXPECT_EQ(report.variants[0].difference->skipped, std::vector<std::string>{"x"});
+}
+
 TEST(ReadRunReport, JoinsStartsAndEnds) {
   Folder folder;
   RunReport report = folder.read(
