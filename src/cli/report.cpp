@@ -149,10 +149,10 @@ std::function<int()> add_report(CLI::App& app, CommonOptions& common) {
       "knowing.\n"
       "  +/-      one standard error: over chunks where there are eight or more, else as if tokens were "
       "independent\n"
-      "  noise    within two standard errors of 0, or no farther from the baseline than the control\n"
+      "  noise    within two standard errors of 0, or no farther from 0 than a control that is so\n"
       "A run may be unfinished: the report says so. Every number in a report names its line of "
       "journal.jsonl, as\n"
-      "[J12]. Existing reports are replaced, other files are not. All files appear when all are made.");
+      "[J12]. Existing reports are replaced, other files are not. All files appear, or none does.");
   return [options, &common] { return run(*options, common); };
 }
 
