@@ -247,21 +247,25 @@ void find_cost(const RunReport& report, FindingList& list) {
   for (const ReportVariant* variant : measured) add_cost(report, *variant, list);
 }
 
-void find_best(const RunReport& report, FindingList& list) {
+// Of the variants of one model: which has the fewest bits within noise.
+void find_best_of(const RunReport& report, size_t model, FindingList& list) {
   const ReportVariant* best = nullptr;
   const ReportVariant* gentlest = nullptr;
   size_t candidates = 0;
   for (const ReportVariant* variant : own_variants(report)) {
-    if (variant->divergences.empty() || !variant->model_bits || changed_nothing(*variant)) continue;
+    if (variant->model != model || variant->divergences.empty() || !variant->model_bits ||
+        changed_nothing(*variant))
+      continue;
     ++candidates;
     if (gentlest == nullptr || mean_kld(*variant) < mean_kld(*gentlest)) gentlest = variant;
     if (!is_harmless(report, *variant)) continue;
     if (best == nullptr || variant->model_bits->per_weight() < best->model_bits->per_weight()) best = variant;
   }
   if (candidates < 2) return;
+  const std::string of = report.models.size() > 1 ? " of " + report.models[model].name : "";
   if (best == nullptr) {
-    list.add(fmt::format("No variant stays within noise; the least divergence is that of {}, mean KLD {}.",
-                         introduction(report, *gentlest), figure(mean_kld(*gentlest))),
+    list.add(fmt::format("No variant{} stays within noise; the least divergence is that of {}, mean KLD {}.",
+                         of, introduction(report, *gentlest), figure(mean_kld(*gentlest))),
              lines_of(*gentlest));
     return;
   }
@@ -269,11 +273,16 @@ void find_best(const RunReport& report, FindingList& list) {
   if (best->model_bits->per_weight() >= own) return;  // nothing is saved
   double flips = 0;
   for (const DivergenceResult& result : best->divergences) flips = std::max(flips, result.flip_share);
-  list.add(fmt::format("The fewest bits whose perplexity is within noise: {}, where the model itself has {}; "
-                       "{} of its top tokens {}.",
-                       introduction(report, *best), bits_figure(own),
-                       flips == 0 ? "none" : percent_figure(flips), flips == 0 ? "flips" : "flip"),
-           lines_of(*best));
+  list.add(
+      fmt::format("The fewest bits whose perplexity is within noise{}: {}, where the model itself has {}; "
+                  "{} of its top tokens {}.",
+                  of.empty() ? "" : "," + of, introduction(report, *best), bits_figure(own),
+                  flips == 0 ? "none" : percent_figure(flips), flips == 0 ? "flips" : "flip"),
+      lines_of(*best));
+}
+
+void find_best(const RunReport& report, FindingList& list) {
+  for (size_t model = 0; model < report.models.size(); ++model) find_best_of(report, model, list);
 }
 
 void find_texts(const RunReport& report, FindingList& list) {
@@ -310,7 +319,8 @@ void find_texts(const RunReport& report, FindingList& list) {
       fmt::format("Generated texts that are the same as the baseline's: {}.", join(parts, ", "));
   for (const ReportVariant& control : report.variants) {
     if (!control.is_control || !control.generation) continue;
-    text += fmt::format(" With the control, whose differences are noise: {} of {}.",
+    bool is_noise = !control.divergences.empty() && std::ranges::all_of(control.divergences, measures_noise);
+    text += fmt::format(" With the control{}: {} of {}.", is_noise ? ", whose differences are noise" : "",
                         control.generation->identical, control.generation->texts.size());
     lines.push_back(control.generation->line);
   }

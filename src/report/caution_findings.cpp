@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -33,6 +34,18 @@ bool all_same(const ReportVariant& variant) {
     if (judge(result, nullptr) != Verdict::same) return false;
   }
   return !variant.divergences.empty();
+}
+
+// Whether it computes with the very kernels of the model: the same types of weights and caches. Where weights were not looked at, no.
+bool has_the_models_types(const RunReport& report, const ReportVariant& variant) {
+  auto as_set = [&](const std::string& type, std::string_view setting) {
+    return type.empty() || std::ranges::any_of(report.settings, [&](const Setting& known) {
+             return known.name == setting && known.value == type;
+           });
+  };
+  return variant.file.empty() && as_set(variant.cache_type_k, "cache_type_k") &&
+         as_set(variant.cache_type_v, "cache_type_v") && variant.difference &&
+         variant.difference->file.types_changed == 0;
 }
 
 std::string on_text(const RunReport& report, const DivergenceResult& result) {
@@ -130,6 +143,23 @@ void find_better(const RunReport& report, FindingList& list) {
   }
 }
 
+void find_control_beyond_noise(const RunReport& report, FindingList& list) {
+  for (const ReportVariant& control : report.variants) {
+    if (!control.is_control) continue;
+    for (const DivergenceResult& result : control.divergences) {
+      Verdict verdict = judge(result, nullptr);
+      if (verdict != Verdict::worse && verdict != Verdict::better) continue;
+      std::string model = report.models.size() > 1 ? " of " + report.models[control.model].name : "";
+      list.add(
+          fmt::format(
+              "The control{} ({}) is itself beyond noise{}: perplexity {}. It cannot say what is noise, so "
+              "variants are judged by their own errors alone.",
+              model, control.what, on_text(report, result), perplexity_words(result, verdict)),
+          {result.line});
+    }
+  }
+}
+
 void find_control_as_large(const RunReport& report, FindingList& list) {
   std::map<size_t, std::vector<std::string>> names;  // by text
   std::map<size_t, std::vector<size_t>> lines;
@@ -138,7 +168,9 @@ void find_control_as_large(const RunReport& report, FindingList& list) {
     if (!changed_something(*variant)) continue;
     for (const DivergenceResult& result : variant->divergences) {
       const DivergenceResult* control = control_of(report, *variant, result);
-      if (control == nullptr || !control->kld_mean.value || !result.kld_mean.value) continue;
+      if (control == nullptr || !measures_noise(*control) || !control->kld_mean.value ||
+          !result.kld_mean.value)
+        continue;
       if (*control->kld_mean.value < *result.kld_mean.value || *result.kld_mean.value == 0) continue;
       names[result.text].push_back(report.label(*variant));
       lines[result.text].insert(lines[result.text].end(), {result.line, control->line});
@@ -193,7 +225,7 @@ void find_speed_differences(const RunReport& report, FindingList& list) {
                    "{}: {} is {} times as fast as the baseline ({} to {} with {}).{}", report.label(variant),
                    row.what, figure(measure.ratio), figure(measure.interval->low),
                    figure(measure.interval->high), percent_figure(measure.interval->coverage),
-                   variant.file.empty()
+                   has_the_models_types(report, variant)
                        ? " In the types of the model no kernel differs: the machine was busy, or values are "
                          "handled faster (zeros, subnormals)."
                        : ""),
