@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""fakequant report: what it prints and writes, what it refuses, on folders made by sample_runs.py."""
+"""fakequant report: what it prints and writes, what it refuses, on folders made by sample_runs.py and on one by
+fakequant run."""
 
 import csv
 import json
@@ -7,11 +8,48 @@ import os
 import pathlib
 import re
 import shutil
+import statistics
 import tempfile
 import unittest
 
 import sample_runs
 import support
+
+
+# Rows of ffn_up have 256 values and do not fit the groups; those of ffn_down have 512.
+REAL = """
+title = "A real run"
+model = "demo"
+settings = {context = 64}
+measure = {per_chunk = true}
+[[text]]
+file = "demo"
+chunks = 9
+[[prompt]]
+prompt = "A small"
+tokens = 4
+temperature = 0
+[[stage]]
+name = "only"
+[[stage.variant]]
+name = "norms"
+tensors = "ffn_norm"
+format = "bf16:rtz"
+[[stage.variant]]
+name = "down"
+tensors = "ffn_down"
+layers = "0-1"
+format = "DOWN"
+[[stage.variant]]
+name = "some"
+tensors = "ffn_up,ffn_down"
+layers = "0"
+format = "int4:group=512"
+skip_unfit = true
+[[criterion]]
+name = "small"
+check = "mean_rel < 0.01"
+"""
 
 
 def small(**more):
@@ -171,6 +209,86 @@ class ReportTest(support.ProgramTest):
         self.assertIn("\\<img src=x onerror=alert(1)>\\|\\[x\\](http\\://e)", markdown)
         self.assertNotIn("\x1b", markdown)
         self.assertNotIn("<img src=x", (folder / "report.html").read_text())
+
+    def make_real(self, name, down="e4m3"):
+        """A run by the program itself, of a few seconds."""
+        file = self.path(f"{name}.toml")
+        file.write_text(REAL.replace("DOWN", down))
+        self.run_ok("run", file, "--out", self.path(name), code=support.LIMIT_CROSSED)
+        return self.path(name)
+
+    def test_reads_what_the_program_itself_writes(self):
+        folder = self.make_real("real")
+        result = self.run_ok("report", folder, "-v", "--format", "html,md,csv,json")
+        said = " ".join(result.stdout.split())
+        self.assertRegex(said, r"^A real run .*norms \(ffn_norm in bf16:rtz, 16.0062 bits per weight\): perplexity ")
+        self.assertRegex(said, r"some: 1 tensor does not fit its format and stayed as it was: blk.0.ffn_up.weight\.")
+        self.assertIn("! Fails: small. ", said)
+        records = self.records(folder)
+        report = json.loads((folder / "report.json").read_text())
+        self.assertTrue(report["finished"])
+        for number, record in enumerate(records, 1):
+            if record.get("kind") == "divergence" and record["variant"] == "v2":
+                row = next(line for line in (folder / "report.md").read_text().splitlines() if line.startswith("| down ") and f"[J{number}]" in line)
+                self.assertIn(f"{record['result']['model']['perplexity']:.4g}", row)
+                self.assertEqual(len(record["result"]["per_chunk"]), 9)
+        skipped = {r["variant"]: r["result"]["skipped"] for r in records if r.get("kind") == "difference"}
+        self.assertEqual([t["name"] for t in skipped["v3"]], ["blk.0.ffn_up.weight"])
+        self.assertEqual(skipped["v2"], [])
+
+    def test_compares_real_runs_chunk_by_chunk(self):
+        a, b = self.make_real("a"), self.make_real("b", "e5m2")
+        result = self.run_ok("report", a, "--compare", a, "--format", "md")
+        self.assertIn("Settings, versions, models and texts are the same.", result.stdout)
+        result = self.run_ok("report", a, "--compare", b, "--format", "csv")
+        with open(a / "comparison_csv" / "results.csv", newline="", encoding="utf-8") as file:
+            rows = {row["variant"]: row for row in csv.DictReader(file)}
+        self.assertEqual({name: row["errors"] for name, row in rows.items() if name in ("norms", "down", "some")},
+                         {"norms": "identical", "down": "paired", "some": "identical"})
+        chunks = [[chunk["kld_mean"] for r in self.records(folder) if r.get("kind") == "divergence" and r["variant"] == "v2"
+                   for chunk in r["result"]["per_chunk"]] for folder in (a, b)]
+        differences = [y - x for x, y in zip(*chunks)]
+        error = statistics.stdev(differences) / len(differences) ** 0.5
+        self.assertAlmostEqual(float(rows["down"]["kld_errors_apart"]), abs(statistics.mean(differences)) / error, 4)
+
+    def test_removes_tables_of_an_earlier_report_and_nothing_else(self):
+        a, b = self.run_folder(), self.run_folder("cut")
+        journal = b / "journal.jsonl"
+        journal.write_text(journal.read_text().replace('"name": "matrices"', '"name": "others"').replace('"threads": 2', '"threads": 3'))
+        self.run_ok("report", a, "--compare", b, "--format", "csv")
+        folder = a / "comparison_csv"
+        self.assertTrue({"only.csv", "settings.csv"} <= {p.name for p in folder.iterdir()})
+        mine = {"my.csv": "a,b\r\n1,2\r\n", "notes.txt": "kind,journal_lines\r\n", "empty.csv": "", "late.csv": "a\njournal_lines\r\n"}
+        for name, text in mine.items():
+            (folder / name).write_text(text, newline="")
+        self.run_ok("report", a, "--compare", a, "--format", "csv")
+        names = {p.name for p in folder.iterdir()}
+        self.assertNotIn("only.csv", names)
+        self.assertNotIn("settings.csv", names)
+        self.assertTrue({"findings.csv", "results.csv", *mine} <= names, names)
+
+    def test_one_file_that_cannot_appear_keeps_all_others_from_it(self):
+        folder = self.run_folder()
+        self.run_ok("report", folder, "--format", "html")
+        (folder / "report.html").write_text((folder / "report.html").read_text() + "<!-- earlier -->")
+        before = (folder / "report.html").read_bytes()
+        # While charts are drawn, what was to become report.md is lost.
+        tools = self.path("tools")
+        tools.mkdir()
+        (tools / "node").write_text(f'#!/bin/sh\nrm "{folder}"/.report.md.*\nfor f in "$2"/*.vl.json; do : > "${{f%.vl.json}}.svg"; done\n')
+        (tools / "rsvg-convert").write_text('#!/bin/sh\nfor a; do case "$a" in --output=*) : > "${a#--output=}";; esac; done\n')
+        for tool in tools.iterdir():
+            tool.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        arguments = ("report", folder, "--format", "csv,html,md", "--charts", self.path("charts"))
+        result = self.run_ok(*arguments, code=support.FAILED, env=environment)
+        self.assertIn("report.md: cannot be written", result.stderr)
+        self.assertEqual((folder / "report.html").read_bytes(), before)
+        self.assertEqual(list((folder / "report_csv").iterdir()), [])
+        self.assertEqual([p.name for p in folder.iterdir() if p.name.startswith(".")], [])
+        (tools / "node").write_text('#!/bin/sh\nfor f in "$2"/*.vl.json; do : > "${f%.vl.json}.svg"; done\n')
+        self.run_ok(*arguments, env=environment)
+        self.assertNotIn(b"<!-- earlier -->", (folder / "report.html").read_bytes())
 
 
 if __name__ == "__main__":
