@@ -102,9 +102,12 @@ TEST(ReadRunReport, DecisionsExplainWhatIsMissing) {
 
 TEST(ReadRunReport, NamesTensorsThatDoNotFit) {
   Folder folder;
+  std::string experiment = kExperiment;
+  experiment.replace(experiment.find(R"("load")"), 6, R"("difference")");
   RunReport report = folder.read(
-      {kExperiment,
-       R"({"kind": "difference", "key": "k3", "model": "m1", "variant": "v1", "result": {"tensors": [], "skipped": [{"name": "x", "format": "int4"}],)"
+      {experiment,
+       R"({"kind": "difference", "key": "k1", "model": "m1", "variant": "v1", "result": {"tensors": [],)"
+       R"( "skipped": [{"name": "x", "format": "int4"}],)"
        R"( "total": {"count": 1, "changed_count": 0, "new_nonfinite": 0, "nonfinite_count": 0}}})"});
   ASSERT_TRUE(report.variants[0].difference);
   EXPECT_EQ(report.variants[0].difference->skipped, std::vector<std::string>{"x"});
