@@ -17,6 +17,14 @@ Plan control_plan(TensorList tensors, const Format& format) {
   if (chosen.empty()) return {};
   Plan plan = make_plan(chosen, {{"control", std::nullopt, std::nullopt, format, Store::keep}});
   for (PlannedTensor& planned : plan.tensors) planned.tensor_index = indices[planned.tensor_index];
+  // The plan knows the chosen ones alone; the rest of the model stays as it is stored.
+  for (const Model::Located& tensor : tensors) plan.model_bits += file_bits(*tensor.info);
+  for (const Model::Located& tensor : chosen) {
+    BitsPerWeight stored = file_bits(*tensor.info);
+    plan.model_bits.bits -= stored.bits;
+    plan.model_bits.weights -= stored.weights;
+  }
+  plan.model_requested_bits = plan.model_bits;
   return plan;
 }
 

@@ -11,7 +11,8 @@
 namespace fakequant {
 
 // Rounds every weight to `format` that stays in its storage type: tensors of F32, F16 and BF16 that the format fits. Others,
-// quantized ones above all, are left alone: the plan may be empty. Indices are those of `tensors`; sums are over the chosen tensors.
+// quantized ones above all, are left alone: the plan may be empty. Indices are those of `tensors`; sums are over the chosen
+// tensors, the model's over all.
 Plan control_plan(TensorList tensors, const Format& format);
 
 struct Control {

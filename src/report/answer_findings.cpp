@@ -1,10 +1,8 @@
-// What was changed and what it costs.
+// What was changed, and what the models say then.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -14,14 +12,6 @@
 
 namespace fakequant::report {
 namespace {
-
-constexpr std::pair<Verdict, const char*> kVerdictWords[] = {
-    {Verdict::worse, "worse beyond noise"},
-    {Verdict::better, "better beyond noise"},
-    {Verdict::noise, "within noise"},
-    {Verdict::unclear, "different, with no error known"},
-    {Verdict::same, "the same"},
-    {Verdict::unmeasured, "not a number"}};
 
 // Names for people of precisions that have one: "bf16" is written BF16 beside types.
 std::string precision_name(std::string name) {
@@ -46,145 +36,47 @@ struct UnchangedTensors {
     }
   }
 
-  // "all 6 ffn_norm tensors are stored as F32 and are BF16 in fact"
+  // "all 6 ffn_norm tensors are BF16 in fact (stored as F32)"
   std::string reason() const {
     size_t count = tensors.size();
     std::string whose = roles.size() == 1 && !roles.begin()->empty() ? *roles.begin() + " " : "";
     std::string subject = count == 1 ? fmt::format("the one {}tensor", whose)
                                      : fmt::format("all {} {}tensors", format_count(count), whose);
-    std::string_view be = for_count(count, "is", "are");
     bool one_precision = precisions.size() == 1 && types.size() == 1 && !precisions.begin()->empty();
     if (one_precision && precision_name(*precisions.begin()) != *types.begin()) {
-      return fmt::format("{} {} stored as {} and {} {} in fact", subject, be, *types.begin(), be,
-                         precision_name(*precisions.begin()));
+      return fmt::format("{} {} {} in fact (stored as {})", subject, for_count(count, "is", "are"),
+                         precision_name(*precisions.begin()), *types.begin());
     }
-    return fmt::format("every value of {} is one that the format has already", subject);
+    if (one_precision) {
+      return fmt::format("{} {} {} already", subject, for_count(count, "is", "are"), *types.begin());
+    }
+    return fmt::format("every value of {} is one that the format has", subject);
   }
 };
 
-// What follows for results where no value changed; "" where nothing was measured.
+// What follows for results where no value changed; "" where nothing was measured, or a result differs after all.
 std::string unchanged_results(const std::vector<const ReportVariant*>& variants) {
-  bool measured = false, same = true, wrote = false;
+  bool measured = false, same = true;
+  uint64_t texts = 0;
   for (const ReportVariant* variant : variants) {
     for (const DivergenceResult& result : variant->divergences) {
       measured = true;
       same = same && judge(result, nullptr) == Verdict::same;
     }
     if (!variant->generation) continue;
-    wrote = true;
+    texts += variant->generation->texts.size();
     same = same && variant->generation->identical == variant->generation->texts.size();
   }
-  if (!same || !(measured || wrote)) return "";
-  const char* what = !wrote     ? "Perplexity and every distribution are"
-                     : measured ? "Perplexity and every text are"
-                                : "Every text is";
-  return fmt::format(
-      " {} the same for that reason: this is a property of the model, not a fault of the measurement.", what);
-}
-
-// "test 1 (ffn_norm of layer 0 in bf16:rtz, 16.01 bits per weight)"; what was changed is left out where the name says it.
-std::string introduction(const RunReport& report, const ReportVariant& variant) {
-  std::vector<std::string> facts;
-  bool says_it = !variant.format.empty() && variant.name.find(variant.format) != std::string::npos &&
-                 variant.name.find(variant.tensors) != std::string::npos;
-  if (!variant.what.empty() && variant.what != variant.name && !says_it) facts.push_back(variant.what);
-  if (variant.model_bits) facts.push_back(bits_figure(variant.model_bits->per_weight()) + " bits per weight");
-  std::string name = report.label(variant);
-  return facts.empty() ? name : fmt::format("{} ({})", name, join(facts, ", "));
-}
-
-// The sentence of one variant over its texts.
-void add_cost(const RunReport& report, const ReportVariant& variant, FindingList& list) {
+  if (!same || !(measured || texts > 0)) return "";
   std::vector<std::string> parts;
-  std::vector<size_t> lines;
-  bool several = variant.divergences.size() > 1;
-  for (const DivergenceResult& result : variant.divergences) {
-    lines.push_back(result.line);
-    Verdict verdict = judge(result, control_of(report, variant, result));
-    std::string where = several ? "on " + report.texts[result.text].name + " " : "";
-    std::string text = fmt::format("{}perplexity {}", where, perplexity_words(result, verdict));
-    if (verdict != Verdict::same) {
-      text += fmt::format(", {}, mean KLD {}", flip_words(result), figure(result.kld_mean.value));
-    }
-    parts.push_back(std::move(text));
-  }
-  list.add(fmt::format("{}: {}.", introduction(report, variant), join(parts, "; ")), std::move(lines));
-}
-
-// "Perplexity is worse beyond noise in a and b, within noise in c."
-void add_overview(const RunReport& report, const std::vector<const ReportVariant*>& variants,
-                  FindingList& list) {
-  std::vector<std::string> parts;
-  std::vector<size_t> lines;
-  for (const auto& [verdict, words] : kVerdictWords) {
-    std::vector<std::string> names;
-    for (const ReportVariant* variant : variants) {
-      if (judge(report, *variant) != verdict) continue;
-      names.push_back(report.label(*variant));
-      for (const DivergenceResult& result : variant->divergences) lines.push_back(result.line);
-    }
-    bool holds_everywhere = verdict == Verdict::noise || verdict == Verdict::same;
-    const char* where = report.texts.size() < 2 ? "" : holds_everywhere ? " on every text" : " on some text";
-    if (!names.empty()) parts.push_back(fmt::format("{}{} in {}", words, where, list_of(names)));
-  }
-  list.add(fmt::format("Perplexity is {}.", join(parts, "; ")), std::move(lines));
-}
-
-// A variant on a text with its verdict, for the summary of many.
-struct Judged {
-  const ReportVariant* variant;
-  const DivergenceResult* result;
-  Verdict verdict;
-
-  double ratio() const { return result->ln_ppl_ratio.value.value_or(0); }
-};
-
-// "layer 3 mxfp4 on wiki.txt: perplexity 3.1 % +/- 0.4 % worse"
-std::string words_of(const RunReport& report, const Judged& judged) {
-  std::string where = report.texts.size() > 1 ? " on " + report.texts[judged.result->text].name : "";
-  return fmt::format("{}{} (perplexity {}, {})", report.label(*judged.variant), where,
-                     perplexity_words(*judged.result, judged.verdict), flip_words(*judged.result));
-}
-
-// One sentence over many variants: how many of each verdict, and both ends.
-void add_summary(const RunReport& report, const std::vector<Judged>& all, size_t variants,
-                 FindingList& list) {
-  std::map<Verdict, size_t> counts;
-  std::vector<size_t> lines;
-  for (const Judged& judged : all) ++counts[judged.verdict];
-  std::vector<std::string> parts;
-  for (const auto& [verdict, words] : kVerdictWords) {
-    if (counts[verdict] > 0) parts.push_back(fmt::format("{} in {}", words, format_count(counts[verdict])));
-  }
-  auto by_ratio = [](const Judged& a, const Judged& b) { return a.ratio() < b.ratio(); };
-  const Judged& worst = *std::max_element(all.begin(), all.end(), by_ratio);
-  const Judged& least = *std::min_element(all.begin(), all.end(), by_ratio);
-  list.add(fmt::format("{} variants, {}: perplexity is {}. The most: {}. The least: {}.",
-                       format_count(variants), counted(all.size(), "comparison"), join(parts, ", "),
-                       words_of(report, worst), words_of(report, least)),
-           {worst.result->line, least.result->line});
-}
-
-// Whether every text was measured and no difference is beyond noise.
-bool is_harmless(const RunReport& report, const ReportVariant& variant) {
-  if (variant.divergences.size() != report.texts.size() || variant.divergences.empty()) return false;
-  return std::all_of(variant.divergences.begin(), variant.divergences.end(),
-                     [&](const DivergenceResult& result) {
-                       Verdict verdict = judge(result, control_of(report, variant, result));
-                       return verdict == Verdict::noise || verdict == Verdict::same;
-                     });
-}
-
-double mean_kld(const ReportVariant& variant) {
-  double sum = 0;
-  for (const DivergenceResult& result : variant.divergences) sum += result.kld_mean.value.value_or(INFINITY);
-  return sum / static_cast<double>(variant.divergences.size());
-}
-
-std::vector<size_t> lines_of(const ReportVariant& variant) {
-  std::vector<size_t> lines;
-  for (const DivergenceResult& result : variant.divergences) lines.push_back(result.line);
-  return lines;
+  if (measured) parts.insert(parts.end(), {"perplexity", "every distribution"});
+  if (texts > 0)
+    parts.push_back(texts == 1 ? "the generated text"
+                               : fmt::format("all {} generated texts", format_count(texts)));
+  std::string what = list_of(parts);
+  what[0] = static_cast<char>(what[0] - 'a' + 'A');
+  return fmt::format(" {} {} the same as the baseline's for that reason, not because of an error.", what,
+                     for_count(parts.size() == 1 && texts <= 1 ? 1 : 2, "is", "are"));
 }
 
 }  // namespace
@@ -194,7 +86,9 @@ void find_nothing_changed(const RunReport& report, FindingList& list) {
   std::vector<std::string> names;
   std::vector<size_t> lines;
   UnchangedTensors unchanged;
+  bool others = false;
   for (const ReportVariant* variant : own_variants(report)) {
+    others = others || changed_something(*variant);
     if (!changed_nothing(*variant)) continue;
     variants.push_back(variant);
     names.push_back(report.label(*variant));
@@ -206,10 +100,8 @@ void find_nothing_changed(const RunReport& report, FindingList& list) {
   }
   if (variants.empty()) return;
   std::string formats = list_of({unchanged.formats.begin(), unchanged.formats.end()});
-  std::string who =
-      names.size() == 1 ? names[0] : fmt::format("{} variants ({})", names.size(), list_of(names));
-  list.add(fmt::format("No value changed in {}: {}, so rounding to {} leaves {}.{}", who, unchanged.reason(),
-                       formats, for_count(unchanged.tensors.size(), "it as it is", "them as they are"),
+  list.add(fmt::format("No weight changes{}: {}, so {} {} exact.{}", others ? " in " + list_of(names) : "",
+                       unchanged.reason(), formats, for_count(unchanged.formats.size(), "is", "are"),
                        unchanged_results(variants)),
            std::move(lines));
 }
@@ -227,108 +119,65 @@ void find_changed(const RunReport& report, FindingList& list) {
   }
 }
 
-void find_cost(const RunReport& report, FindingList& list) {
-  constexpr size_t kFewVariants = 2, kMostSentences = 8;
-  std::vector<const ReportVariant*> measured;
-  std::vector<Judged> all;
-  for (const ReportVariant* variant : own_variants(report)) {
-    if (variant->divergences.empty() || changed_nothing(*variant)) continue;
-    measured.push_back(variant);
-    for (const DivergenceResult& result : variant->divergences) {
-      all.push_back({variant, &result, judge(result, control_of(report, *variant, result))});
-    }
-  }
-  if (measured.empty()) return;
-  if (measured.size() > kMostSentences) {
-    add_summary(report, all, measured.size(), list);
-    return;
-  }
-  if (measured.size() > kFewVariants) add_overview(report, measured, list);
-  for (const ReportVariant* variant : measured) add_cost(report, *variant, list);
-}
+namespace {
 
-// Of the variants of one model: which has the fewest bits within noise.
-void find_best_of(const RunReport& report, size_t model, FindingList& list) {
-  const ReportVariant* best = nullptr;
-  const ReportVariant* gentlest = nullptr;
-  size_t candidates = 0;
-  for (const ReportVariant* variant : own_variants(report)) {
-    if (variant->model != model || variant->divergences.empty() || !variant->model_bits ||
-        changed_nothing(*variant))
-      continue;
-    ++candidates;
-    if (gentlest == nullptr || mean_kld(*variant) < mean_kld(*gentlest)) gentlest = variant;
-    if (!is_harmless(report, *variant)) continue;
-    if (best == nullptr || variant->model_bits->per_weight() < best->model_bits->per_weight()) best = variant;
-  }
-  if (candidates < 2) return;
-  const std::string of = report.models.size() > 1 ? " of " + report.models[model].name : "";
-  if (best == nullptr) {
-    list.add(fmt::format("No variant{} stays within noise; the least divergence is that of {}, mean KLD {}.",
-                         of, introduction(report, *gentlest), figure(mean_kld(*gentlest))),
-             lines_of(*gentlest));
-    return;
-  }
-  double own = report.models[best->model].bits_per_weight;
-  if (best->model_bits->per_weight() >= own) return;  // nothing is saved
-  double flips = 0;
-  for (const DivergenceResult& result : best->divergences) flips = std::max(flips, result.flip_share);
-  list.add(
-      fmt::format("The fewest bits whose perplexity is within noise{}: {}, where the model itself has {}; "
-                  "{} of its top tokens {}.",
-                  of.empty() ? "" : "," + of, introduction(report, *best), bits_figure(own),
-                  flips == 0 ? "none" : percent_figure(flips), flips == 0 ? "flips" : "flip"),
-      lines_of(*best));
-}
-
-void find_best(const RunReport& report, FindingList& list) {
-  for (size_t model = 0; model < report.models.size(); ++model) find_best_of(report, model, list);
-}
-
-void find_texts(const RunReport& report, FindingList& list) {
-  constexpr size_t kMostParts = 8;
-  std::vector<std::string> parts;
+// How many texts are the baseline's, over all variants.
+struct TextCounts {
   std::vector<size_t> lines;
-  bool near_ties = false;
-  uint64_t texts = 0, identical = 0;
-  for (const ReportVariant* variant : own_variants(report)) {
-    if (!variant->generation || variant->generation->texts.empty()) continue;
-    const GenerationResult& result = *variant->generation;
-    std::string part =
-        fmt::format("{} of {} in {}", result.identical, result.texts.size(), report.label(*variant));
-    if (result.near_ties > 0) part += fmt::format(" ({})", counted(result.near_ties, "near-tie"));
-    near_ties = near_ties || result.near_ties > 0;
-    texts += result.texts.size();
-    identical += result.identical;
-    parts.push_back(std::move(part));
+  uint64_t least = 0, most = 0, of = 0, differing = 0, near_ties = 0;
+  size_t variants = 0;
+  bool all_unchanged = true, one_size = true;
+
+  void add(const ReportVariant& variant) {
+    const GenerationResult& result = *variant.generation;
+    least = variants == 0 ? result.identical : std::min(least, result.identical);
+    most = std::max(most, result.identical);
+    one_size = one_size && (variants == 0 || of == result.texts.size());
+    of = result.texts.size();
+    differing += result.texts.size() - result.identical;
+    near_ties += result.near_ties;
+    ++variants;
+    all_unchanged = all_unchanged && changed_nothing(variant);
     lines.push_back(result.line);
   }
-  if (parts.empty()) return;
-  if (identical == texts) {
-    list.add(fmt::format("Every generated text is the same as the baseline's: {} in {}.",
-                         counted(texts, "text"), counted(parts.size(), "variant")),
-             std::move(lines));
+};
+
+}  // namespace
+
+void find_texts(const RunReport& report, FindingList& list) {
+  TextCounts counts;
+  for (const ReportVariant* variant : own_variants(report)) {
+    if (variant->generation && !variant->generation->texts.empty()) counts.add(*variant);
+  }
+  // What did not change is told of with the reason.
+  if (counts.variants == 0 || (counts.differing == 0 && counts.all_unchanged)) return;
+  const char* each = counts.variants > 1 ? " of each variant" : "";
+  if (counts.differing == 0) {
+    list.add(fmt::format("{} generated text{} is the baseline's, token for token.",
+                         counts.of == 1 ? "The one" : "Every", each),
+             counts.lines);
     return;
   }
-  if (parts.size() > kMostParts) {
-    size_t more = parts.size() - kMostParts;
-    parts.resize(kMostParts);
-    parts.push_back(fmt::format("and so on for {} more", more));
-  }
-  std::string text =
-      fmt::format("Generated texts that are the same as the baseline's: {}.", join(parts, ", "));
+  std::string range = counts.least == counts.most ? format_count(counts.least)
+                                                  : fmt::format("{} to {}", counts.least, counts.most);
+  std::string of = counts.one_size ? format_count(counts.of) : "the";
+  std::string text = fmt::format("Of {} generated texts{}, {} {} the baseline's, token for token", of, each,
+                                 range, for_count(counts.most, "is", "are"));
   for (const ReportVariant& control : report.variants) {
     if (!control.is_control || !control.generation) continue;
     bool is_noise = !control.divergences.empty() && std::ranges::all_of(control.divergences, measures_noise);
-    text += fmt::format(" With the control{}: {} of {}.", is_noise ? ", whose differences are noise" : "",
+    text += fmt::format("; with the control{}, {} of {}", is_noise ? ", whose differences are noise" : "",
                         control.generation->identical, control.generation->texts.size());
-    lines.push_back(control.generation->line);
+    counts.lines.push_back(control.generation->line);
   }
-  if (near_ties)
-    text +=
-        " At a near-tie the baseline gives both tokens nearly equal probabilities: such a difference says "
-        "little.";
-  list.add(std::move(text), std::move(lines));
+  text += ".";
+  if (counts.near_ties > 0) {
+    text += fmt::format(
+        " {} of the {} {} at a near-tie, where the baseline finds two tokens nearly as likely: {} little.",
+        format_count(counts.near_ties), counted(counts.differing, "difference"),
+        for_count(counts.near_ties, "begins", "begin"), for_count(counts.near_ties, "it says", "they say"));
+  }
+  list.add(std::move(text), std::move(counts.lines));
 }
 
 }  // namespace fakequant::report

@@ -12,6 +12,9 @@ namespace fakequant::report {
 // else the first. Nothing where no value was measured, and for a check that is no condition.
 std::optional<CriterionValue> worst_value(const ReportCriterion& criterion);
 
+// Whether a value passes the check; false for a check that is no condition.
+bool passes(const std::string& check, double value);
+
 // A value as the check writes numbers: of "mean_rel < 1 %" a percentage; "not measured" for nothing.
 std::string value_text(const std::string& check, std::optional<double> value);
 

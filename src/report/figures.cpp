@@ -45,6 +45,10 @@ std::string percent_figure(std::optional<double> share) {
   // Near 100, the distance from it is what counts.
   constexpr double kNearlyAll = 0.01;
   double distance = 100 - percent;
+  // Relative differences of values that became 0 are 1 but for the epsilon below the fraction.
+  constexpr double kNoDistance = 1e-6, kManyTimes = 1e4;
+  if (std::abs(distance) < kNoDistance) return "100 %";
+  if (percent >= kManyTimes) return fmt::format("{:.0f}x", *share);
   if (distance > 0 && distance < kNearlyAll) return ">99.99 %";
   if (distance > 0 && distance < 1) {
     return fmt::format("{:.{}f} %", percent, 1 - static_cast<int>(std::floor(std::log10(distance))));

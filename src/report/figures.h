@@ -14,7 +14,7 @@ inline constexpr std::string_view kNoNumber = "n/a";
 std::string figure(std::optional<double> value);
 
 // A share as a percentage with three significant digits: 90.6 %, 0.0331 %. Close to 100, two of the distance to it: 99.33 %, 99.967 %,
-// ">99.99 %"; "100 %" is all.
+// ">99.99 %"; "100 %" is all, to a part in 10^8. From a hundred times on, as that: "8350x".
 std::string percent_figure(std::optional<double> share);
 
 // A value rounded to where its error's second significant digit is: 0.01312 and 0.0021 give "0.0131 +/- 0.0021". Errors below

@@ -5,11 +5,12 @@
 
 namespace fakequant::report {
 
-// What was changed and what it costs (answer_findings.cpp).
+// What was changed (answer_findings.cpp) and what it costs (cost_findings.cpp).
 void find_nothing_changed(const RunReport& report, FindingList& list);
 void find_changed(const RunReport& report, FindingList& list);
 void find_cost(const RunReport& report, FindingList& list);
 void find_best(const RunReport& report, FindingList& list);
+void find_frontier(const RunReport& report, FindingList& list);
 void find_texts(const RunReport& report, FindingList& list);
 
 // What could be misread (caution_findings.cpp).

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "report/chart_parts.h"
+#include "report/variant_words.h"
 
 namespace fakequant::report {
 namespace {
@@ -38,6 +39,8 @@ Json map_spec(const Json& layers, int labelled_width, size_t rows) {
       "x": {"field": "layer", "type": "ordinal", "title": "layer", "axis": {"labelAngle": 0, "labelOverlap": true, "ticks": false, "domain": false}},
       "y": {"field": "row", "type": "nominal", "title": null, "axis": {"ticks": false, "domain": false}}}})json");
   spec["encoding"]["x"]["sort"] = layers;
+  // A gap between cells, so that they can be counted.
+  for (const char* axis : {"x", "y"}) spec["encoding"][axis]["scale"] = {{"paddingInner", 0.07}};
   spec["width"] = {{"step", cell_width(layers.size(), labelled_width)}};
   spec["height"] = {{"step", rows > 30 ? 18 : 26}};
   return spec;
@@ -74,9 +77,16 @@ struct ErrorMap {
 
 ErrorMap error_map(const RunReport& report) {
   ErrorMap map;
+  // The control, which has rows for all roles, stands below what was asked for.
+  std::vector<const ReportVariant*> ordered = own_variants(report);
   for (const ReportVariant& variant : report.variants) {
+    if (variant.is_control) ordered.push_back(&variant);
+  }
+  for (const ReportVariant* each : ordered) {
+    const ReportVariant& variant = *each;
     if (!variant.difference || map.variants.size() == kMostRows) continue;
-    std::string label = report.label(variant);
+    // The control's name says what it rounds; here that is what the rows say.
+    std::string label = variant.is_control && report.models.size() < 2 ? "control" : report.label(variant);
     std::map<std::string, size_t> row_of_role;
     for (const TensorDifference& tensor : variant.difference->tensors) {
       auto [place, is_new] = row_of_role.emplace(tensor.role, map.rows.size());

@@ -11,6 +11,7 @@
 #include "report/markdown_text.h"
 #include "report/methods.h"
 #include "report/text_groups.h"
+#include "report/variant_words.h"
 
 namespace fakequant::report {
 namespace {
@@ -63,8 +64,8 @@ std::string finding_section(const std::vector<Finding>& findings, const char* he
 std::string summary_line(const RunReport& report) {
   std::vector<std::string> names;
   for (const ReportModel& model : report.models) {
-    names.push_back(fmt::format("{} ({} weights, {} bits per weight)", model.name,
-                                format_count(model.weights), bits_figure(model.bits_per_weight)));
+    names.push_back(fmt::format("{} ({} weights, {:.2f} bits per weight)", file_name(model.name),
+                                format_count(model.weights), model.bits_per_weight));
   }
   return fmt::format("{}; {}, {}, {}.", join(names, "; "), counted(report.variants.size(), "variant"),
                      counted(report.texts.size(), "text"),

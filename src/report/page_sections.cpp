@@ -14,6 +14,7 @@
 #include "report/page_parts.h"
 #include "report/page_texts.h"
 #include "report/tables.h"
+#include "report/variant_words.h"
 
 namespace fakequant::report {
 namespace {
@@ -66,6 +67,18 @@ HtmlCell lines_of(const std::vector<Cell>& row) {
 // What the page shows in another way: whole texts stand side by side.
 constexpr std::array<std::string_view, 2> kShownElsewhere = {"baseline_text", "variant_text"};
 
+// Columns that tell rows apart only where there are several: of one text, one stage, one model.
+constexpr std::array<std::string_view, 3> kOnlyWhereSeveral = {"text", "stage", "model"};
+
+bool says_nothing(const ReportTable& table, size_t column) {
+  if (column == 0 || table.rows.size() < 2) return false;
+  bool counts = std::find(kOnlyWhereSeveral.begin(), kOnlyWhereSeveral.end(), table.columns[column].key) !=
+                kOnlyWhereSeveral.end();
+  return counts && std::all_of(table.rows.begin(), table.rows.end(), [&](const std::vector<Cell>& row) {
+           return row[column].text == table.rows[0][column].text;
+         });
+}
+
 // Columns in which no row has anything are left out.
 std::vector<size_t> columns_in_use(const ReportTable& table) {
   std::vector<size_t> used;
@@ -75,7 +88,7 @@ std::vector<size_t> columns_in_use(const ReportTable& table) {
     });
     bool elsewhere = std::find(kShownElsewhere.begin(), kShownElsewhere.end(), table.columns[i].key) !=
                      kShownElsewhere.end();
-    if ((any || i == 0) && !elsewhere) used.push_back(i);
+    if ((any || i == 0) && !elsewhere && !says_nothing(table, i)) used.push_back(i);
   }
   return used;
 }
@@ -272,11 +285,11 @@ std::string page_lead(const RunReport& report) {
                          : fmt::format("<p class=\"lead\">{}</p>\n", html_text(report.description));
   std::vector<std::string> parts;
   for (const ReportModel& model : report.models) {
-    parts.push_back(fmt::format("{} ({} weights, {} bits per weight)", model.name,
-                                format_count(model.weights), bits_figure(model.bits_per_weight)));
+    parts.push_back(fmt::format("{} ({} weights, {:.2f} bits per weight)", file_name(model.name),
+                                format_count(model.weights), model.bits_per_weight));
   }
+  for (const ReportText& text : report.texts) parts.push_back("text " + file_name(text.name));
   parts.push_back(counted(report.variants.size(), "variant"));
-  parts.push_back(counted(report.texts.size(), "text"));
   parts.push_back(counted(report.measurements.size(), "measurement"));
   return html + fmt::format("<p class=\"note\">{}</p>\n", html_text(join(parts, " · ")));
 }

@@ -247,7 +247,7 @@ LoadResult read_load(const Fields& result) {
 PerplexityResult read_perplexity(const Fields& result) {
   return {.chunks = result.count("chunks"),
           .scored_tokens = result.count("scored_tokens"),
-          .perplexity = read_estimate(result, "perplexity")};
+          .perplexity = read_estimate(result.object("model"), "perplexity")};
 }
 
 DivergenceResult read_divergence(const Fields& result) {

@@ -18,6 +18,13 @@ const char* verdict_of(const RunReport& report, const ReportVariant& variant,
   return word_of(judge(result, control_of(report, variant, result)));
 }
 
+// "layers 0-2 on wiki.txt"
+std::string words_of(const ResultPair& pair) {
+  const RunReport& report = *pair.report_a;
+  std::string where = report.texts.size() > 1 ? " on " + report.texts[pair.a->text].name : "";
+  return report.label(*pair.variant.a) + where;
+}
+
 // Where it is read, a comparison says which run is A and which is B, so sentences use the letters.
 class Sentences {
  public:
@@ -61,24 +68,21 @@ class Sentences {
                       for_count(count, "is", "are")));
       return;
     }
-    std::string text = fmt::format("Of {} in common {} {}", counted(count, "result"), format_count(different),
-                                   for_count(different, "differs", "differ"));
-    text += apart == 0
-                ? ", none of them by more than two standard errors in perplexity or mean KLD."
-                : fmt::format(", {} of them by more than two standard errors in perplexity or mean KLD.",
-                              format_count(apart));
+    std::string text = fmt::format("{} of {} in common {}, {} beyond noise", format_count(different),
+                                   counted(count, "result"), for_count(different, "differs", "differ"),
+                                   apart == 0 ? "none" : format_count(apart));
     if (farthest != nullptr && farthest->apart()->errors > 0) {
-      text +=
-          fmt::format(" Farthest apart, in standard errors: {} on {} ({}).",
-                      farthest->report_a->label(*farthest->variant.a),
-                      farthest->report_a->texts[farthest->a->text].name, figure(farthest->apart()->errors));
+      text += fmt::format(": the farthest apart is {}, by {:.1f} standard errors of the difference",
+                          words_of(*farthest), farthest->apart()->errors);
     }
     if (unpaired > 0) {
       text += fmt::format(
-          " For {} the errors are those of unpaired runs, too wide where the text is the same: pairing needs "
-          "eight chunks, the same in both runs, and per_chunk = true in their [measure].",
+          ". For {} the errors are those of unpaired runs, too wide where the text is the same: pairing "
+          "needs "
+          "eight chunks, the same in both runs, and per_chunk = true in their [measure]",
           unpaired == different ? "these" : format_count(unpaired));
     }
+    text += ".";
     add("results_differ", Severity::answer, std::move(text));
   }
 
@@ -87,9 +91,7 @@ class Sentences {
     for (const ResultPair& pair : pairs_.results) {
       std::string a = verdict_of(*pair.report_a, *pair.variant.a, *pair.a);
       std::string b = verdict_of(*pair.report_b, *pair.variant.b, *pair.b);
-      if (a != b)
-        names.push_back(fmt::format("{} on {} ({} in A, {} in B)", pair.report_a->label(*pair.variant.a),
-                                    pair.report_a->texts[pair.a->text].name, a, b));
+      if (a != b) names.push_back(fmt::format("{} ({} in A, {} in B)", words_of(pair), a, b));
     }
     if (!names.empty())
       add("verdicts_differ", Severity::answer, fmt::format("Another verdict: {}.", list_of(names)));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -21,6 +22,25 @@ std::string value_words(const RunReport& report, const std::string& value, std::
   if (variant) words += " in " + report.label(report.variants[*variant]);
   if (text && report.texts.size() > 1) words += " on " + report.texts[*text].name;
   return words;
+}
+
+// A text with one mark in place of each number.
+std::string without_numbers(std::string_view text) {
+  auto is_digit = [&](size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  // Whether the character at i goes on with a number: 1,200 and 0.25 and 8.6e-05.
+  auto goes_on = [&](size_t i) {
+    if (is_digit(i) || i >= text.size()) return i < text.size();
+    if (text[i] == '.' || text[i] == ',' || text[i] == '-' || text[i] == '+') return is_digit(i + 1);
+    return text[i] == 'e' && (text.substr(i + 1, 1) == "-" || text.substr(i + 1, 1) == "+") &&
+           is_digit(i + 2);
+  };
+  std::string shape;
+  for (size_t i = 0; i < text.size(); ++i) {
+    shape += is_digit(i) ? '#' : text[i];
+    if (!is_digit(i)) continue;
+    while (goes_on(i + 1)) ++i;
+  }
+  return shape;
 }
 
 std::string in_stage(const RunReport& report, const std::string& stage) {
@@ -106,34 +126,49 @@ void find_stopped(const RunReport& report, FindingList& list) {
 }
 
 void find_criteria_passed(const RunReport& report, FindingList& list) {
-  std::vector<std::string> names;
-  std::set<std::string> known;
+  std::set<std::string> decided, failed, stages;
   std::vector<size_t> lines;
-  size_t passed = 0, decided = 0;
   for (const ReportCriterion& criterion : report.criteria) {
-    if (criterion.outcome == Outcome::pass || criterion.outcome == Outcome::fail) ++decided;
-    if (criterion.outcome != Outcome::pass) continue;
-    ++passed;
+    if (criterion.outcome != Outcome::pass && criterion.outcome != Outcome::fail) continue;
+    decided.insert(criterion.name);
+    stages.insert(criterion.stage);
+    if (criterion.outcome == Outcome::fail) failed.insert(criterion.name);
     lines.push_back(criterion.line);
-    if (known.insert(criterion.name).second) names.push_back(criterion.name);
   }
+  size_t passed = decided.size() - failed.size();
   if (passed == 0) return;
-  std::string count =
-      passed == decided
-          ? (passed == 1 ? "The one check passes" : fmt::format("All {} checks pass", passed))
-          : fmt::format("{} of {} checks {}", passed, decided, for_count(passed, "passes", "pass"));
-  list.add(fmt::format("{}: {}.", count, join(names, "; ")), std::move(lines));
+  constexpr size_t kMostLines = 8;
+  if (lines.size() > kMostLines) lines.clear();  // the table has them
+  std::string where = stages.size() < 2    ? ""
+                      : stages.size() == 2 ? " in both stages"
+                                           : fmt::format(" in all {} stages", stages.size());
+  std::string count;
+  if (failed.empty()) {
+    count = passed == 1 ? "The one criterion passes" : fmt::format("All {} criteria pass", passed);
+  } else {
+    count = fmt::format("{} of {} criteria {}", passed, decided.size(), for_count(passed, "passes", "pass"));
+  }
+  list.add(fmt::format("{}{}.", count, where), std::move(lines));
 }
 
 void find_criteria_failed(const RunReport& report, FindingList& list) {
   for (const ReportCriterion& criterion : report.criteria) {
     if (criterion.outcome != Outcome::fail) continue;
+    size_t failing = 0;
+    for (const CriterionValue& value : criterion.values) {
+      if (value.value && !passes(criterion.check, *value.value)) ++failing;
+    }
     std::optional<CriterionValue> worst = worst_value(criterion);
-    std::string value =
-        worst ? value_words(report, value_text(criterion.check, worst->value), worst->variant, worst->text)
-              : "not measured";
-    list.add(fmt::format("Fails{}: {}. Wanted {}, found {}.", in_stage(report, criterion.stage),
-                         criterion.name, criterion.check, value),
+    std::string found = "nothing was measured";
+    if (worst) {
+      found = "found " +
+              value_words(report, value_text(criterion.check, worst->value), worst->variant, worst->text);
+      if (criterion.values.size() > 1)
+        found +=
+            fmt::format(", the worst of {} that fail; {} were measured", failing, criterion.values.size());
+    }
+    list.add(fmt::format("Fails{}: {}. Wanted {}, {}.", in_stage(report, criterion.stage), criterion.name,
+                         criterion.check, found),
              {criterion.line, worst ? worst->line : 0});
   }
 }
@@ -185,17 +220,36 @@ void find_ran(const RunReport& report, FindingList& list) {
 void find_impossible(const RunReport& report, FindingList& list) {
   for (const ReportVariant& variant : report.variants) {
     if (variant.skipped_because.empty()) continue;
-    list.add(fmt::format("{} is not possible here: {}.", report.label(variant), variant.skipped_because),
+    list.add(fmt::format("{} was left out: {}.", report.label(variant), variant.skipped_because),
              {report.experiment_line});
   }
 }
 
 void find_warnings(const RunReport& report, FindingList& list) {
+  // Warnings that differ in nothing but numbers are one sentence, with those who have it.
+  struct Group {
+    const ReportWarning* first;
+    std::vector<std::string> subjects;
+    std::vector<size_t> lines;
+  };
+  std::vector<std::pair<std::string, Group>> groups;
   for (const ReportWarning& warning : report.warnings) {
-    std::string subject;
-    if (warning.variant) subject = report.label(report.variants[*warning.variant]) + ": ";
-    list.add(fmt::format("{}{}{}", subject, warning.text, warning.text.ends_with('.') ? "" : "."),
-             {warning.line});
+    std::string shape = without_numbers(warning.text);
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const auto& other) { return other.first == shape; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {shape, {&warning, {}, {}}});
+    if (warning.variant) group->second.subjects.push_back(report.label(report.variants[*warning.variant]));
+    group->second.lines.push_back(warning.line);
+  }
+  for (auto& [shape, group] : groups) {
+    const std::vector<std::string>& subjects = group.subjects;
+    std::string text = subjects.empty() ? "" : subjects[0] + ": ";
+    text += group.first->text;
+    if (!text.ends_with('.')) text += ".";
+    if (subjects.size() > 1) {
+      text += fmt::format(" With other numbers also: {}.", list_of({subjects.begin() + 1, subjects.end()}));
+    }
+    list.add(text, group.lines);
   }
 }
 

@@ -16,9 +16,8 @@ using Facts = std::vector<std::pair<std::string, std::string>>;
 
 Facts facts_of(const RunReport& report) {
   Facts facts{{"fakequant", report.program}, {"llama.cpp", report.llama_cpp}};
-  for (const ReportModel& model : report.models)
-    facts.emplace_back("content of model " + model.name, model.hash);
-  for (const ReportText& text : report.texts) facts.emplace_back("content of text " + text.name, text.hash);
+  for (const ReportModel& model : report.models) facts.emplace_back("the model " + model.name, model.hash);
+  for (const ReportText& text : report.texts) facts.emplace_back("the text " + text.name, text.hash);
   for (const Setting& setting : report.settings) facts.emplace_back(setting.name, setting.value);
   if (!report.sessions.empty()) facts.emplace_back("processor", report.sessions.back().processor);
   return facts;
@@ -59,7 +58,9 @@ void add_pair(const RunReport& a, const RunReport& b, const VariantPair& pair, R
   if (pair.a->difference && pair.b->difference) pairs.weights.push_back({&a, pair});
   for (const DivergenceResult& result : pair.a->divergences) {
     for (const DivergenceResult& other : pair.b->divergences) {
-      if (a.texts[result.text].name != b.texts[other.text].name) continue;
+      // Of runs on one text each, whatever it is: what differs between the texts is told beside.
+      bool one_each = a.texts.size() == 1 && b.texts.size() == 1;
+      if (!one_each && a.texts[result.text].name != b.texts[other.text].name) continue;
       pairs.results.push_back({&a, &b, pair, &result, &other});
       break;
     }

@@ -31,12 +31,8 @@ const char* word_of(Outcome outcome) {
 }
 
 constexpr ColumnOf<CriterionRow> kCriterionColumns[] = {
-    {words("stage", "stage", "of the experiment"),
-     [](const CriterionRow& row) { return text_cell(row.criterion.stage); }},
     {words("criterion", "criterion", "its name in the experiment"),
      [](const CriterionRow& row) { return text_cell(row.criterion.name, row.criterion.line); }},
-    {words("check", "check", "the condition that every variant of the stage must hold"),
-     [](const CriterionRow& row) { return text_cell(row.criterion.check, row.criterion.line); }},
     {words("outcome", "outcome", "pass, FAIL, not measured, or for a person to judge"),
      [](const CriterionRow& row) { return text_cell(word_of(row.criterion.outcome), row.criterion.line); }},
     {numbers("worst", "worst value", "", "the value that is furthest from holding"),
@@ -47,13 +43,18 @@ constexpr ColumnOf<CriterionRow> kCriterionColumns[] = {
        cell.text = value_text(row.criterion.check, worst->value);
        return cell;
      }},
-    {words("variant", "of", "the variant that has it"), [](const CriterionRow& row) {
+    {words("variant", "of", "the variant that has it"),
+     [](const CriterionRow& row) {
        std::optional<CriterionValue> worst = row.worst();
        if (!worst || !worst->variant) return text_cell("");
        std::string name = row.report.label(row.report.variants[*worst->variant]);
        if (worst->text && row.report.texts.size() > 1) name += " on " + row.report.texts[*worst->text].name;
        return text_cell(name, worst->line);
-     }}};
+     }},
+    {words("check", "check", "the condition that every variant of the stage must hold"),
+     [](const CriterionRow& row) { return text_cell(row.criterion.check, row.criterion.line); }},
+    {words("stage", "stage", "of the experiment"),
+     [](const CriterionRow& row) { return text_cell(row.criterion.stage); }}};
 
 struct DecisionRow {
   const RunReport& report;

@@ -17,6 +17,9 @@ struct ColumnOf {
   Cell (*cell)(const Row& row);
 };
 
+// Gives all cells of a column of bits per weight as many decimals as tell its numbers apart: two to four.
+void align_bits(ReportTable& table);
+
 template <typename Row, size_t Count>
 ReportTable make_table(const char* key, const char* title, const ColumnOf<Row> (&columns)[Count],
                        const std::vector<Row>& rows) {
@@ -26,6 +29,7 @@ ReportTable make_table(const char* key, const char* title, const ColumnOf<Row> (
     std::vector<Cell>& cells = table.rows.emplace_back();
     for (const ColumnOf<Row>& column : columns) cells.push_back(column.cell(row));
   }
+  align_bits(table);
   return table;
 }
 
@@ -67,6 +71,7 @@ Cell bits_cell(const std::optional<BitCount>& bits, size_t line);
 // The tables by subject; each may be without rows.
 ReportTable variants_table(const RunReport& report);
 ReportTable divergence_table(const RunReport& report);
+ReportTable quantiles_table(const RunReport& report);
 ReportTable confidence_table(const RunReport& report);
 ReportTable baselines_table(const RunReport& report);
 ReportTable criteria_table(const RunReport& report);

@@ -266,7 +266,10 @@ std::vector<SizedVariant> with_frontier(std::vector<SizedVariant> variants) {
 std::vector<SizedVariant> sized_variants(const RunReport& report, size_t text) {
   std::vector<SizedVariant> sized;
   ShownVariants all;
-  for (size_t i = 0; i < report.variants.size(); ++i) all.indices.push_back(i);
+  // The control answers another question: it is no way to make the model smaller.
+  for (size_t i = 0; i < report.variants.size(); ++i) {
+    if (!report.variants[i].is_control) all.indices.push_back(i);
+  }
   for_each_divergence(report, all, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<double> kld = divergence.kld_mean.value;
     if (divergence.text != text || !variant.model_bits || variant.model_bits->weights == 0 || !kld ||

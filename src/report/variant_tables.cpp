@@ -114,6 +114,24 @@ constexpr ColumnOf<DivergenceRow> kDivergenceColumns[] = {
     {numbers("chunks", "chunks", "", "of the text that were measured"),
      [](const DivergenceRow& row) { return count_cell(row.result.chunks, row.result.line); }}};
 
+struct QuantileRow {
+  const RunReport& report;
+  const ReportVariant& variant;
+  const DivergenceResult& result;
+  const Quantile& quantile;
+};
+
+constexpr ColumnOf<QuantileRow> kQuantileColumns[] = {
+    {words("variant", "variant", "its name in the experiment"),
+     [](const QuantileRow& row) { return text_cell(row.report.label(row.variant)); }},
+    {words("text", "text", "what it was measured on"),
+     [](const QuantileRow& row) { return text_cell(row.report.texts[row.result.text].name); }},
+    {numbers("tokens_below", "tokens below", "share",
+             "share of tokens with a smaller divergence; all is the largest"),
+     [](const QuantileRow& row) { return share_cell(row.quantile.share, row.result.line); }},
+    {numbers("kld", "KLD", "nats", "KL divergence of a token"),
+     [](const QuantileRow& row) { return number_cell(row.quantile.value, row.result.line); }}};
+
 struct ConfidenceRow {
   const RunReport& report;
   const ReportVariant& variant;
@@ -265,6 +283,17 @@ ReportTable divergence_table(const RunReport& report) {
       "else as if tokens were "
       "independent.";
   return table;
+}
+
+ReportTable quantiles_table(const RunReport& report) {
+  std::vector<QuantileRow> rows;
+  for (const ReportVariant& variant : report.variants) {
+    for (const DivergenceResult& result : variant.divergences) {
+      for (const Quantile& quantile : result.kld_quantiles)
+        rows.push_back({report, variant, result, quantile});
+    }
+  }
+  return make_table("quantiles", "Quantiles of the KL divergence", kQuantileColumns, rows);
 }
 
 ReportTable confidence_table(const RunReport& report) {

@@ -21,6 +21,8 @@ std::string perplexity_words(const DivergenceResult& result, Verdict verdict) {
   if (error) error = *error * std::exp(ratio);
   // The sign is in the words.
   std::string amount = percent_with_error(std::abs(change), error);
+  if (verdict == Verdict::noise && error && std::abs(change) < *error / 2)
+    return fmt::format("the same within its error of {}", percent_figure(error));
   if (verdict == Verdict::noise)
     return fmt::format("{} {}, which is noise", amount, change < 0 ? "lower" : "higher");
   if (verdict == Verdict::unclear) return fmt::format("{} {}", amount, change < 0 ? "lower" : "higher");
@@ -30,6 +32,31 @@ std::string perplexity_words(const DivergenceResult& result, Verdict verdict) {
 std::string flip_words(const DivergenceResult& result) {
   if (result.flips == 0) return "no top token flips";
   return fmt::format("{} of top tokens flip", percent_figure(result.flip_share));
+}
+
+std::string introduction(const RunReport& report, const ReportVariant& variant) {
+  constexpr double kBitsThatCount = 0.05;
+  std::vector<std::string> facts;
+  auto names = [&](const std::string& word) { return variant.name.find(word) != std::string::npos; };
+  bool says_it = !variant.format.empty() && names(variant.format) && names(variant.tensors);
+  if (!variant.what.empty() && variant.what != variant.name && !says_it) facts.push_back(variant.what);
+  if (variant.model_bits &&
+      variant.model_bits->per_weight() <= report.models[variant.model].bits_per_weight - kBitsThatCount) {
+    facts.push_back(fmt::format("{:.2f} bits per weight of the model", variant.model_bits->per_weight()));
+  }
+  std::string name = report.label(variant);
+  return facts.empty() ? name : fmt::format("{} ({})", name, join(facts, ", "));
+}
+
+std::string file_name(const std::string& path) {
+  size_t slash = path.find_last_of('/');
+  return slash == std::string::npos || slash + 1 == path.size() ? path : path.substr(slash + 1);
+}
+
+std::vector<size_t> lines_of(const ReportVariant& variant) {
+  std::vector<size_t> lines;
+  for (const DivergenceResult& result : variant.divergences) lines.push_back(result.line);
+  return lines;
 }
 
 std::vector<const ReportVariant*> own_variants(const RunReport& report) {

@@ -8,11 +8,22 @@
 
 namespace fakequant::report {
 
-// "1.31 % +/- 0.21 % worse", "0.03 % +/- 0.03 % higher, which is noise", "the same"; "12.3 times the baseline's" from ten times on.
+// "1.31 % +/- 0.21 % worse", "0.03 % +/- 0.03 % higher, which is noise", "the same within its error of 0.03 %", "the same";
+// "12.3 times the baseline's" from ten times on.
 std::string perplexity_words(const DivergenceResult& result, Verdict verdict);
 
 // "2.1 % of top tokens flip", "no top token flips".
 std::string flip_words(const DivergenceResult& result);
+
+// "test 1 (ffn_norm of layer 0 in bf16:rtz)"; what was changed is left out where the name says it. Bits per weight of the whole model are
+// told where rounding makes it smaller by 0.05 or more.
+std::string introduction(const RunReport& report, const ReportVariant& variant);
+
+// What a path ends in: names of models and texts can be whole paths.
+std::string file_name(const std::string& path);
+
+// Journal lines of its results on texts.
+std::vector<size_t> lines_of(const ReportVariant& variant);
 
 // Variants that are compared with a model: not the control.
 std::vector<const ReportVariant*> own_variants(const RunReport& report);

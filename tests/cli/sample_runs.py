@@ -191,7 +191,7 @@ class Builder:
         self.measurement("inspect", None, None, self.inspection)
         for index, text in enumerate(texts):
             own = dict(next(iter(by_id.values()))["texts"][index])
-            base = {k: v for k, v in own.items() if k not in ("model", "baseline", "divergence", "per_chunk")} | own["baseline"]
+            base = {k: v for k, v in own.items() if k not in ("model", "baseline", "divergence", "per_chunk")} | {"model": own["baseline"]}
             self.measurement("perplexity", None, text["id"], base)
         wanted = [("inspect", None, None)] + [("perplexity", None, t["id"]) for t in texts]
         stages = self.spec["stages"]

@@ -140,6 +140,10 @@ const checks = {
     assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(255, 255, 255)');
     assert.deepEqual(await page.evaluate(faintTexts, kLeastContrast), []);
     assert.deepEqual(await page.evaluate(emptyCharts), []);
+    const broken = await page.evaluate(() => [...document.querySelectorAll('td.number')].filter((cell) => getComputedStyle(cell).whiteSpace !== 'nowrap').length);
+    assert.equal(broken, 0, 'numbers may break into two lines');
+    const longest = await page.evaluate(() => Math.max(...[...document.querySelectorAll('tbody')].map((body) => [...body.rows].filter((row) => row.checkVisibility()).length)));
+    assert.ok(longest <= 40, `a table of ${longest} rows is printed`);
     assert.ok((await page.pdf()).length > 20000);
   },
 
