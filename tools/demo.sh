@@ -65,4 +65,11 @@ say "7. The same without writing a copy, in four formats" \
   "The model is loaded once; its weights are rounded in memory and put back."
 run "$fakequant" evaluate demo -f "$text" --chunks 40 --tensors matrices --format e4m3,nvfp4,int4:group=32,q4_k
 
-say "Done." "The copies are in $work/. Next: $fakequant --help"
+say "8. An experiment: the norms of one layer, then of more" \
+  "experiments/ffn_norm_bf16.toml says what is changed, measured and wanted. What is found is kept in a folder; the report is made from it."
+rm -rf "$work/ffn_norm_bf16"
+run "$fakequant" run experiments/ffn_norm_bf16.toml --out "$work/ffn_norm_bf16"
+echo
+run "$fakequant" report "$work/ffn_norm_bf16" --format html -o "$work/report.html"
+
+say "Done." "The copies are in $work/, the experiment's page is $work/report.html: open it in a browser. Next: $fakequant --help"

@@ -51,7 +51,8 @@ struct Shape {
 std::string facts(const ProgressState& state, const Shape& shape) {
   std::string text = fmt::format("{:3.0f} %", state.share * 100);
   if (shape.rate && !state.rate.empty()) text += "  " + state.rate;
-  text += fmt::format("  {} left", clock_text(state.seconds_left));
+  if (state.seconds_left)
+    text += fmt::format("  {}{} left", state.is_least ? "over " : "", clock_text(*state.seconds_left));
   if (shape.note && !state.note.empty()) text += fmt::format("  {}", state.note);
   return text;
 }

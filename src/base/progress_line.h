@@ -2,6 +2,7 @@
 // One line that says how far work is, fitted to a terminal's width. Knows neither clock nor terminal.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,10 +10,11 @@ namespace fakequant {
 
 struct ProgressState {
   std::string_view label;
-  double share = 0;  // done, 0 to 1
-  std::string rate;  // "12 MiB/s"; "" for none
-  double seconds_left = 0;
-  std::string_view note = "";  // a result so far
+  double share = 0;                         // done, 0 to 1
+  std::string rate = "";                    // "12 MiB/s"; "" for none
+  std::optional<double> seconds_left = {};  // nothing: not known
+  std::string_view note = "";               // a result so far
+  bool is_least = false;                    // it will take longer: "over 5 s left"
 };
 
 // "label  43 %  12 MiB/s  5 s left  note", whole.

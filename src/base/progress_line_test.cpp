@@ -19,6 +19,13 @@ TEST(ProgressLine, HasAllOfItWhereThereIsRoom) {
   EXPECT_EQ(progress_line(plain, 80), "[########################] inspect 100 %  1 GiB/s  3 s left");
 }
 
+TEST(ProgressLine, SaysOfTimeWhatIsKnown) {
+  EXPECT_EQ(progress_text({.label = "a", .share = 0.5, .seconds_left = 0}), "a  50 %  0 s left");
+  EXPECT_EQ(progress_text({.label = "a", .share = 0.5, .seconds_left = 60, .is_least = true}),
+            "a  50 %  over 1 min 00 s left");
+  EXPECT_EQ(progress_text({.label = "a", .share = 0.5, .note = "x", .is_least = true}), "a  50 %  x");
+}
+
 TEST(ProgressLine, TheBarTheRateAndTheNoteGiveWayInThisOrder) {
   auto has = [](size_t columns, std::string_view part) {
     return progress_line(kState, columns).find(part) != std::string::npos;

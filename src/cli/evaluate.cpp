@@ -16,19 +16,10 @@ namespace fakequant::cli {
 
 namespace {
 
-struct FlashAttentionWord {
-  const char* word;
-  FlashAttention choice;
-};
-
-constexpr FlashAttentionWord kFlashAttentionWords[] = {
-    {"on", FlashAttention::on}, {"off", FlashAttention::off}, {"auto", FlashAttention::automatic}};
-
-FlashAttention parse_flash_attention(const std::string& text) {
-  for (const FlashAttentionWord& row : kFlashAttentionWords) {
-    if (text == row.word) return row.choice;
-  }
-  throw UsageError("-fa '{}': wanted on, off or auto", printable(text));
+FlashAttention flash_attention_of(const std::string& text) {
+  std::optional<FlashAttention> choice = parse_flash_attention(text);
+  if (!choice) throw UsageError("-fa '{}': wanted on, off or auto", printable(text));
+  return *choice;
 }
 
 std::vector<std::string> cache_type_names() {
@@ -85,7 +76,7 @@ void check_options(const EvaluateOptions& options) {
 }
 
 int run(EvaluateOptions& options, const CommonOptions& common) {
-  options.decode.flash_attention = parse_flash_attention(options.flash_attention);
+  options.decode.flash_attention = flash_attention_of(options.flash_attention);
   options.decode.cache_k = parse_cache_type("-ctk", options.cache_k);
   options.decode.cache_v = parse_cache_type("-ctv", options.cache_v);
   options.threads = static_cast<int>(max_thread_slots());

@@ -174,7 +174,9 @@ int run(std::vector<std::string> words) {
   app.footer(
       "MODEL is a GGUF file, any part of a split one, or `demo` for the model that comes with the program.\n"
       "Run `fakequant COMMAND --help` for the options of a command.\n"
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but a limit of --fail-if was crossed.");
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but a limit of --fail-if was crossed, or a "
+      "criterion "
+      "of `run` failed.");
   CommonOptions common;
   std::function<int()> chosen;
   for (const Command& command : commands()) {

@@ -12,6 +12,7 @@
 #include "cli/recipe_options.h"
 #include "cli/table.h"
 #include "formats/format_grammar.h"
+#include "tensors/plan_remarks.h"
 #include "tensors/profile.h"
 #include "tensors/result_json.h"
 
@@ -66,10 +67,7 @@ void warn_of(const CommonOptions& common, const ProfileRequest& request, const P
   std::vector<std::string> unweighted;
   for (size_t index : result.profile.without_importance)
     unweighted.push_back(printable(result.name_of(index)));
-  if (!unweighted.empty()) {
-    warn(common, fmt::format("{} has no entry for {}: rounded without importance",
-                             printable(request.importance_path), some_of(unweighted)));
-  }
+  if (!unweighted.empty()) warn(common, unweighted_remark(unweighted, printable(request.importance_path)));
   for (const FormatProfile& format : result.profile.formats) {
     uint64_t count = format.total.difference.new_nonfinite;
     if (count == 0) continue;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/format_grammar.h"
+#include "tensors/plan_remarks.h"
 
 namespace fakequant::cli {
 
@@ -80,24 +81,9 @@ std::vector<NamedRules> named_rules(const RecipeOptions& options, const Model& m
 
 void warn_of_plan(const CommonOptions& common, const Model& model, const Plan& plan,
                   const std::vector<size_t>& without_importance, const std::string& importance_path) {
-  for (const std::string& rule : plan.unused_rules) {
-    warn(common,
-         fmt::format("{} decides nothing: every tensor it matches is taken by an earlier rule", rule));
-  }
-  auto name_of_tensor = [&](size_t tensor_index) {
-    return printable(model.tensors()[tensor_index].info->name);
-  };
-  for (const SkippedTensor& skipped : plan.skipped) {
-    warn(common, fmt::format("left as it is: '{}' does not take {}: {}", name_of_tensor(skipped.tensor_index),
-                             skipped.format, skipped.reason));
-  }
-  std::vector<std::string> unweighted;
-  for (size_t index : without_importance)
-    unweighted.push_back(name_of_tensor(plan.tensors[index].tensor_index));
-  if (!unweighted.empty()) {
-    warn(common, fmt::format("{} has no entry for {}: rounded without importance", printable(importance_path),
-                             some_of(unweighted)));
-  }
+  for (const std::string& remark :
+       plan_remarks(plan, model.tensors(), without_importance, printable(importance_path)))
+    warn(common, remark);
 }
 
 }  // namespace fakequant::cli

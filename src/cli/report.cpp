@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/findings_text.h"
 #include "cli/report_files.h"
-#include "cli/text_block.h"
 #include "report/chart_images.h"
 #include "report/charts.h"
 #include "report/findings.h"
@@ -27,28 +27,6 @@ struct Options {
   std::string charts;
   bool force = false;
 };
-
-// Lines of at most a terminal's width, behind a mark for what is wrong and for what could be misread.
-void print_findings(const std::vector<report::Finding>& findings, bool with_notes) {
-  struct Mark {
-    report::Severity severity;
-    const char* mark;
-  };
-  constexpr Mark kMarks[] = {{report::Severity::problem, "! "},
-                             {report::Severity::answer, "  "},
-                             {report::Severity::caution, "? "},
-                             {report::Severity::note, "- "}};
-  constexpr size_t kIndent = 2;
-  for (const Mark& row : kMarks) {
-    if (row.severity == report::Severity::note && !with_notes) continue;
-    for (const report::Finding& finding : findings) {
-      if (finding.severity != row.severity) continue;
-      std::string text =
-          wrapped(printable(finding.text), {.width = terminal_columns(), .indent = kIndent, .used = kIndent});
-      fmt::print("{}{}\n", row.mark, text);
-    }
-  }
-}
 
 // Whether `path` is meant as a folder: it is one, or ends like one.
 bool is_folder(const std::string& path) {

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/report_files.h"
 #include "cli/run_check.h"
 #include "cli/run_display.h"
 #include "cli/run_summary.h"
@@ -72,6 +73,28 @@ RunRequest request_of(const Options& options, const ExperimentPlan& plan, int th
   return request;
 }
 
+// The reports that the experiment wants, beside the journal.
+std::vector<std::string> write_reports(const RunFolder& folder, const report::RunReport& report,
+                                       const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  std::vector<ReportFormat> formats = parse_report_formats(names, "[output] report");
+  return PendingReport(report_files(folder, report, formats), folder.path(), false).publish();
+}
+
+// What a run does when it has ended: files of variants and reports, and what is told.
+void finish(const ExperimentPlan& plan, const std::string& path, const RunOutcome& outcome,
+            const CommonOptions& common, const std::function<void(const std::string&)>& say) {
+  bool is_over = outcome.result.end != RunEnd::interrupted;
+  const ConfigOutput& output = plan.config.output;
+  if (output.files && is_over) write_variant_files(plan, path, common.progress(), say);
+  RunFolder folder(path);
+  report::RunReport report = report::read_run_report(folder);
+  std::vector<std::string> written;
+  if (is_over) written = write_reports(folder, report, output.reports);
+  if (common.prints_text()) print_summary(folder, report, outcome, written);
+  write_json(common, [&] { return summary_json(path, outcome, written); });
+}
+
 int run(Options& options, const CommonOptions& common) {
   check_json_target(common, {options.experiment});
   if (!options.note.empty()) return add_note(options, common);
@@ -83,13 +106,13 @@ int run(Options& options, const CommonOptions& common) {
   ExperimentPlan plan = plan_experiment(std::move(config), common.progress());
   if (options.check) return check_experiment(plan, static_cast<int>(max_thread_slots()), common);
   RunRequest request = request_of(options, plan, threads);
-  RunDisplay display(plan, common.quiet);
   auto say = [&](const std::string& text) { write_message("fakequant: " + printable(text)); };
-  RunOutcome outcome = carry_out(plan, request, display, say);
-  if (plan.config.output.files && outcome.result.end != RunEnd::interrupted)
-    write_variant_files(plan, request.folder, common.progress(), say);
-  if (common.prints_text()) print_summary(request.folder, outcome);
-  write_json(common, [&] { return summary_json(request.folder, outcome); });
+  RunOutcome outcome;
+  {
+    RunDisplay display(plan, common.quiet);
+    outcome = carry_out(plan, request, display, say);
+  }
+  finish(plan, request.folder, outcome, common, say);
   return outcome.exit_code;
 }
 

@@ -170,14 +170,19 @@ void RunDisplay::draw(const RunStep& step, const WorkerProgress& progress) {
   if (!terminal_) return;
   double gone = std::chrono::duration<double>(Clock::now() - start_).count();
   double share = std::clamp(progress.share, 0.0, 1.0);
-  double own_left = share > 0.02 ? gone * (1 - share) / share : 0;
-  // Of the whole run, of which some kinds of measurements may not be known yet.
-  double left = std::max(own_left, step.left.seconds - gone);
-  std::string label = number_text(step) + " " + measurement_text(plan_, *step.measurement);
   std::string note = printable(progress.note);
-  if (step.left.is_least) note = note.empty() ? "or more" : "or more, " + note;
+  std::string label = number_text(step) + " " + measurement_text(plan_, *step.measurement);
+  // Of the whole run, of which some kinds of measurements may not be known yet.
+  double own_left = share > 0.02 ? gone * (1 - share) / share : 0;
+  double seconds_left = std::max(own_left, step.left.seconds - gone);
+  bool is_known = seconds_left >= 0.5 || !step.left.is_least;
+  ProgressState state{.label = label,
+                      .share = share,
+                      .seconds_left = is_known ? std::optional(seconds_left) : std::nullopt,
+                      .note = note,
+                      .is_least = step.left.is_least};
   constexpr size_t kSpare = 3;  // as Progress leaves free
-  draw_line(progress_line({label, share, "", left, note}, std::max(error_columns(), kSpare) - kSpare));
+  draw_line(progress_line(state, std::max(error_columns(), kSpare) - kSpare));
 }
 
 void RunDisplay::ends(const RunStep& step, const MeasurementOutcome& outcome, double seconds) {

@@ -1,15 +1,19 @@
 #pragma once
-// What a run found, as a table for its user, and where it lies. Reads the run's folder, as the report does.
+// A run's results when it ends: a table of the variants, what is worth a sentence, how it ended, and where everything is. Measures
+// nothing.
 
 #include "base/json.h"
 #include "experiment/experiment_run.h"
+#include "report/run_report.h"
 
 namespace fakequant::cli {
 
-// Prints variants with their main numbers, criteria, what failed, and how to go on.
-void print_summary(const std::string& folder, const RunOutcome& outcome);
+// Prints the results of the run's folder and its end. `written` are the paths of reports.
+void print_summary(const RunFolder& run, const report::RunReport& report, const RunOutcome& outcome,
+                   const std::vector<std::string>& written);
 
-// {schema_version, folder, outcome, text, measured, kept, failed, exit_code}: how the run ended; what it found is in its folder.
-Json summary_json(const std::string& folder, const RunOutcome& outcome);
+// The end of a run for programs.
+Json summary_json(const std::string& folder, const RunOutcome& outcome,
+                  const std::vector<std::string>& written);
 
 }  // namespace fakequant::cli

@@ -2,6 +2,7 @@
 
 #include <ggml-cpu.h>
 #include <ggml.h>
+#include <llama.h>
 
 #include <bit>
 #include <cstring>
@@ -9,6 +10,8 @@
 
 #include "base/error.h"
 #include "base/simd.h"
+#include "base/text.h"
+#include "engine/llama_log.h"
 
 namespace fakequant {
 
@@ -185,6 +188,12 @@ void encode(TensorType type, int64_t row_length, std::span<const float> values,
 
 std::string llama_version() {
   return fmt::format("{} ({})", FAKEQUANT_LLAMA_VERSION, FAKEQUANT_LLAMA_COMMIT);
+}
+
+std::string llama_kernels() {
+  start_llama();
+  std::string text = llama_print_system_info();
+  return std::string(trim(text));
 }
 
 }  // namespace fakequant

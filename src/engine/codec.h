@@ -61,4 +61,8 @@ void encode(TensorType type, int64_t row_length, std::span<const float> values,
 // Version text of the ggml and llama.cpp that are linked: "v0.5.0 (de3ff815ea7d)".
 std::string llama_version();
 
+// What the code that computes was built for, in llama.cpp's words: "CPU : SSE3 = 1 | AVX2 = 1 | ...". With other features
+// sums are added in another order, and last digits differ.
+std::string llama_kernels();
+
 }  // namespace fakequant

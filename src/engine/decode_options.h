@@ -3,12 +3,20 @@
 
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "types/tensor_type.h"
 
 namespace fakequant {
 
 enum class FlashAttention { off, on, automatic };
+
+// What people call them: "on", "off", "auto".
+std::vector<std::string> flash_attention_words();
+const char* flash_attention_word(FlashAttention choice);
+std::optional<FlashAttention> parse_flash_attention(std::string_view word);  // nothing for other words
 
 struct DecodeOptions {
   int context = 512;  // tokens of a chunk, at least 2

@@ -18,17 +18,27 @@ SessionOptions with_groups(SessionOptions options, const std::vector<TokenizedTe
   return options;
 }
 
+// `options` with groups.
+SessionPart part_of(const ModelSource& baseline, bool has_texts, const SessionOptions& options) {
+  SessionPart part;
+  part.plan = {{baseline}, {{baseline.name, 0}}, has_texts, true};
+  part.variants = {0};
+  MemoryNeeds needs[] = {memory_needs(baseline, options.decode)};
+  part.budget = session_budget(part.plan, needs, options, memory_for(options));
+  return part;
+}
+
 }  // namespace
+
+void check_memory(const ModelSource& baseline, const std::vector<TokenizedText>& texts,
+                  const SessionOptions& options) {
+  part_of(baseline, !texts.empty(), with_groups(options, texts));
+}
 
 BaselineSession::BaselineSession(const ModelSource& baseline, std::vector<TokenizedText> texts,
                                  const SessionOptions& options, Progress::Mode progress)
     : texts_(std::move(texts)), options_(with_groups(options, texts_)) {
-  SessionPart part;
-  part.plan = {{baseline}, {{baseline.name, 0}}, !texts_.empty(), true};
-  part.variants = {0};
-  MemoryNeeds needs[] = {memory_needs(baseline, options_.decode)};
-  part.budget = session_budget(part.plan, needs, options_, memory_for(options_));
-  session_ = std::make_unique<Session>(part, options_, progress);
+  session_ = std::make_unique<Session>(part_of(baseline, !texts_.empty(), options_), options_, progress);
   if (texts_.empty()) return;
   const ChunkDecoder& reader = *this->baseline().running->decoders.front();
   std::vector<uint64_t> wanted;

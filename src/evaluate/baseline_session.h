@@ -13,6 +13,10 @@
 
 namespace fakequant {
 
+// Throws Error where memory does not suffice for a BaselineSession of the same, before weights are read.
+void check_memory(const ModelSource& baseline, const std::vector<TokenizedText>& texts,
+                  const SessionOptions& options);
+
 class BaselineSession {
  public:
   // Loads the baseline. Of the options, groups are counted here.

@@ -184,6 +184,11 @@ TEST_F(BaselineSessions, KeepToTheMemoryThatTheyAreAllowed) {
     --*less.memory_bytes;
     session(less);
   });
+  EXPECT_EQ(error, error_of([&] {
+              SessionOptions less = limited;
+              --*less.memory_bytes;
+              check_memory(file_source(input_, {}), texts(), less);
+            }));
   EXPECT_EQ(error.find("demo: needs "), 0U) << error;
   std::unique_ptr<BaselineSession> alone = session(limited);
   error = error_of([&] { alone->add({"patch", &all}); });

@@ -134,15 +134,18 @@ void EvaluationInputs::check_ends() const {
   }
 }
 
+TokenizedText EvaluationInputs::text(const InputModel& model, size_t index) const {
+  FQ_CHECK(model.planned && index < texts_.size());
+  const InputText& text = texts_[index];
+  std::vector<int32_t> tokens = model.planned->tokenize(text.content);
+  size_t chunks =
+      chunk_count(tokens.size(), options_.decode.context, text.chunks, text.name, options_.names.context);
+  return {text.name, std::move(tokens), chunks};
+}
+
 std::vector<TokenizedText> EvaluationInputs::texts(const InputModel& model) const {
-  FQ_CHECK(model.planned);
   std::vector<TokenizedText> result;
-  for (const InputText& text : texts_) {
-    std::vector<int32_t> tokens = model.planned->tokenize(text.content);
-    size_t chunks =
-        chunk_count(tokens.size(), options_.decode.context, text.chunks, text.name, options_.names.context);
-    result.push_back({text.name, std::move(tokens), chunks});
-  }
+  for (size_t i = 0; i < texts_.size(); ++i) result.push_back(text(model, i));
   if (options_.logits_file != nullptr) check_logits_file(result);
   return result;
 }

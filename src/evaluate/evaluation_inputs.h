@@ -67,6 +67,8 @@ class EvaluationInputs {
 
   // The texts as a model of models() reads them. Throws Error for one that is too short, or that is not the logits file's.
   std::vector<TokenizedText> texts(const InputModel& model) const;
+  // One of them, by its place. Throws Error for one that is too short.
+  TokenizedText text(const InputModel& model, size_t index) const;
 
   // Throws Error when a file of a model has changed since it was opened: then what was measured is of neither version.
   void check_unchanged() const;

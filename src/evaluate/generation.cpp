@@ -169,9 +169,13 @@ GenerationTotals VariantTexts::totals() const {
   for (const TextComparison& comparison : texts) {
     totals.identical += comparison.divergence ? 0 : 1;
     totals.near_ties += comparison.divergence && comparison.divergence->near_tie ? 1 : 0;
-    totals.equal_share += comparison.equal_share / static_cast<double>(texts.size());
-    totals.forced_share += comparison.forced_share / static_cast<double>(texts.size());
+    totals.equal_share += comparison.equal_share;
+    totals.forced_share += comparison.forced_share;
   }
+  // Divided once, so that texts that are all the same have a mean of exactly 1.
+  double count = static_cast<double>(std::max<size_t>(1, texts.size()));
+  totals.equal_share /= count;
+  totals.forced_share /= count;
   return totals;
 }
 

@@ -160,6 +160,19 @@ TEST(EqualShare, IsOfTheLongerOne) {
   EXPECT_EQ(equal_share(std::vector<int32_t>{}, std::vector<int32_t>{}), 1);
 }
 
+TEST(VariantTexts, MeansOfEqualTextsAreExactlyOne) {
+  VariantTexts variant;
+  EXPECT_EQ(variant.totals().equal_share, 0);
+  // A tenth ten times is less than 1.
+  for (size_t count = 1; count <= 10; ++count) {
+    variant.texts.emplace_back();
+    EXPECT_EQ(variant.totals().equal_share, 1) << count;
+    EXPECT_EQ(variant.totals().forced_share, 1) << count;
+  }
+  variant.texts.back().equal_share = 0;
+  EXPECT_EQ(variant.totals().equal_share, 0.9);
+}
+
 TEST(IsNearTie, IsWithinTenPercent) {
   EXPECT_TRUE(is_near_tie(0.2, 0.2));
   EXPECT_TRUE(is_near_tie(0.5, 0.451));

@@ -20,7 +20,8 @@ namespace fakequant {
 
 namespace {
 
-constexpr size_t kMostLineBytes = size_t{1} << 30;
+// Less than a journal takes: what is received can be recorded.
+constexpr size_t kMostLineBytes = (size_t{1} << 28) - (size_t{1} << 20);
 constexpr size_t kMostErrorBytes = 4096;
 // How long a child that closed its socket may take to end before it is killed.
 constexpr auto kFarewell = std::chrono::seconds(2);
@@ -35,13 +36,14 @@ int above_child_numbers(int descriptor) {
 
 // In the child, between fork and exec: only what a signal handler may do.
 [[noreturn]] void become(char* const* arguments, int socket, int errors, pid_t parent) {
-  setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // it was gone before
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   bool ready = nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(nothing, STDOUT_FILENO) >= 0 &&
                dup2(errors, STDERR_FILENO) >= 0 && dup2(socket, kChildSocket) >= 0;
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
+  // What a terminal sends to all is the parent's to answer; but Ctrl-Z stops both.
+  for (int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) signal(number, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -119,7 +121,8 @@ bool ChildProcess::take_line(std::string& line) {
   if (end == std::string::npos) {
     searched_ = received_.size();
     if (received_.size() > kMostLineBytes)
-      throw Error("the process that measures: found a line of more than 1 GiB");
+      throw Error(
+          "the process that measures: found an answer of more than 255 MiB, wanted one that a journal takes");
     return false;
   }
   line.assign(received_, 0, end);

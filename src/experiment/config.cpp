@@ -14,11 +14,6 @@
 namespace fakequant {
 namespace {
 
-FlashAttention parse_flash_attention(const std::string& word) {
-  if (word == "on") return FlashAttention::on;
-  return word == "off" ? FlashAttention::off : FlashAttention::automatic;
-}
-
 // Reads one experiment file and gathers everything that is wrong with it.
 class ConfigReader {
  public:
@@ -142,7 +137,8 @@ class ConfigReader {
     settings.seed = static_cast<uint64_t>(table.whole("seed").value_or(0));
     settings.epsilon = table.number("epsilon").value_or(settings.epsilon);
     settings.control = table.text("control").value_or(settings.control);
-    if (auto word = table.text("flash_attention")) settings.flash_attention = parse_flash_attention(*word);
+    if (auto word = table.text("flash_attention"))
+      settings.flash_attention = parse_flash_attention(*word).value();
     if (auto name = table.text("cache_k")) settings.cache_k = tensor_type_from_name(*name).value();
     if (auto name = table.text("cache_v")) settings.cache_v = tensor_type_from_name(*name).value();
     check_cache_v(settings, settings.cache_v, table.line_of("cache_v"), "settings: ", problems_);

@@ -2,75 +2,13 @@
 
 #include "experiment/config_keys.h"
 
-#include <fmt/format.h>
-
-#include "base/error.h"
-#include "base/text.h"
 #include "engine/decode_options.h"
 #include "evaluate/paired_times.h"
 #include "evaluate/prompts.h"
-#include "experiment/metric.h"
-#include "formats/format_grammar.h"
-#include "select/rule.h"
+#include "experiment/config_words.h"
 
 namespace fakequant {
 namespace {
-
-void check_tensors(std::string_view, const std::string& text) {
-  TensorSelection::parse(text);
-}
-
-void check_layers(std::string_view, const std::string& text) {
-  LayerSelection::parse(text);
-}
-
-void check_format(std::string_view, const std::string& text) {
-  parse_format(text);
-}
-
-void check_control(std::string_view, const std::string& text) {
-  if (text != "none") parse_format(text);
-}
-
-void check_condition(std::string_view, const std::string& text) {
-  parse_condition(text);
-}
-
-void check_size(std::string_view name, const std::string& text) {
-  if (parse_bytes(text).value_or(0) == 0)
-    throw Error("{}: found '{}', wanted a size such as \"500M\", \"2G\" or \"1GiB\"", name, excerpt(text));
-}
-
-void check_time(std::string_view name, const std::string& text) {
-  if (parse_seconds(text).value_or(0) == 0)
-    throw Error("{}: found '{}', wanted a time such as \"90 s\", \"5 min\" or \"2h\"", name, excerpt(text));
-}
-
-void check_not_empty(std::string_view name, const std::string& text) {
-  if (trim(text).empty()) throw Error("{}: found nothing in the quotes, wanted a text", name);
-}
-
-std::vector<std::string> flash_attention_words() {
-  return {"on", "off", "auto"};
-}
-
-std::vector<std::string> cache_words() {
-  std::vector<std::string> words;
-  for (TensorType type : cache_types()) words.push_back(lower(name_of(type)));
-  return words;
-}
-
-std::vector<std::string> store_words() {
-  return {"keep", "auto", "f32", "f16", "bf16", "narrow"};
-}
-
-std::vector<std::string> missing_layers_words() {
-  return {"error", "skip"};
-}
-
-std::vector<std::string> report_words() {
-  return {"html", "md", "csv", "json"};
-}
 
 constexpr double kMostCount = 1 << 30;
 constexpr double kMostTokens = 1 << 24;
@@ -97,8 +35,7 @@ const ConfigKey kKeys[] = {
     {.table = "",
      .name = "baseline",
      .summary = "A model that all are compared with: every model is then a variant as it is. Without it, the "
-                "variants of a model are "
-                "compared with that model, unchanged.",
+                "variants of a model are compared with that model, unchanged.",
      .check = check_not_empty},
     {.table = "", .name = "text", .kind = tables, .summary = "Texts to measure on."},
     {.table = "", .name = "settings", .kind = table, .summary = "How models are run."},
@@ -285,17 +222,16 @@ const ConfigKey kKeys[] = {
      .name = "requires",
      .list = maybe,
      .summary = "Conditions on the variants of all earlier stages, such as \"ln_ppl_ratio < 0.05\". Unless "
-                "all hold for all of them, the "
-                "stage is left out. The control is no such variant.",
+                "all hold for all of them, the stage is left out. The control is no such variant.",
      .check = check_condition},
     {.table = "stage", .name = "variant", .kind = tables, .summary = "The stage's variants; at least one."},
 
     {.table = "variant",
      .name = "name",
      .fallback = "made from what varies",
-     .summary = "Unique. `{tensors}`, `{layers}`, `{format}`, `{store}`, `{cache_k}`, `{cache_v}`, "
-                "`{recipe}` and `{model}` in it stand for "
-                "the variant's own; without them, what varies is put behind the name.",
+     .summary =
+         "Unique. `{tensors}`, `{layers}`, `{format}`, `{store}`, `{cache_k}`, `{cache_v}`, `{recipe}` and "
+         "`{model}` in it stand for the variant's own; without them, what varies is put behind the name.",
      .check = check_not_empty},
     {.table = "variant",
      .name = "tensors",
@@ -330,8 +266,7 @@ const ConfigKey kKeys[] = {
      .name = "missing_layers",
      .fallback = "error",
      .summary = "What becomes of a variant that names layers which a model does not have: the experiment is "
-                "refused, or the variant left "
-                "out on that model.",
+                "refused, or the variant left out on that model.",
      .choices = missing_layers_words},
     {.table = "variant",
      .name = "recipe",
@@ -389,8 +324,7 @@ const ConfigKey kKeys[] = {
     {.table = "criterion",
      .name = "check",
      .summary = "A metric, one of < <= > >= == != and a number: \"mean_rel < 0.01\" or \"mean_rel < 1 %\". "
-                "It passes when it holds for every "
-                "variant but the control.",
+                "It passes when it holds for every variant but the control.",
      .check = check_condition},
     {.table = "criterion",
      .name = "judge",

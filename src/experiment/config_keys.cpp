@@ -22,8 +22,8 @@ const ConfigTable kTables[] = {
      "their order."},
     {"variant", "[[stage.variant]]", "a variant holds",
      "What is compared with the unchanged model. Of a file without stages it is `[[variant]]`. A list under "
-     "several keys means every "
-     "combination, each a variant of its own; the key that is written last changes fastest."},
+     "several keys means every combination, each a variant of its own; the key that is written last changes "
+     "fastest."},
     {"rule", "[[stage.variant.rule]]", "a rule holds",
      "Rules of one variant, as in a recipe: for each tensor the first that matches decides."},
     {"criterion", "[[criterion]]", "a criterion holds",

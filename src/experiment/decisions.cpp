@@ -47,15 +47,13 @@ std::vector<ConditionValue> values_of(const Condition& condition, const Experime
   for (const Measurement& measurement : plan.measurements) {
     if (measurement.id.kind != condition.metric->kind || !is_of(measurement, plan, stages)) continue;
     const Json* record = find(measurement.id.key);
-    if (record == nullptr) continue;
-    values.push_back({&measurement, metric_value(*condition.metric, *record)});
+    values.push_back(
+        {&measurement, record != nullptr ? metric_value(*condition.metric, *record) : std::nullopt});
   }
   return values;
 }
 
-Json reason_of(const Condition& condition, const ExperimentPlan& plan, const std::vector<std::string>& stages,
-               const FindRecord& find) {
-  std::vector<ConditionValue> values = values_of(condition, plan, stages, find);
+Json reason_of(const Condition& condition, const std::vector<ConditionValue>& values) {
   const ConditionValue* worst = worst_of(condition, values);
   bool holds = worst != nullptr && worst->value && condition.holds(*worst->value);
   return {{"check", condition.text},
@@ -65,15 +63,21 @@ Json reason_of(const Condition& condition, const ExperimentPlan& plan, const std
           {"holds", holds}};
 }
 
-Json stage_decision(const ExperimentPlan& plan, size_t stage, const FindRecord& find) {
+Json reason_in(const Condition& condition, const ExperimentPlan& plan, const std::string& stage,
+                    const FindRecord& find) {
+  std::vector<ConditionValue> values = values_of(condition, plan, {stage}, find);
+  std::erase_if(values, [](const ConditionValue& value) { return !value.value; });
+  return reason_of(condition, values);
+}
+
+Json stage_decision(const ExperimentPlan& plan, size_t stage, const std::vector<std::string>& ran,
+                    const FindRecord& find) {
   const ConfigStage& wanted = plan.config.stages[stage];
   FQ_CHECK(!wanted.conditions.empty());
-  std::vector<std::string> earlier;
-  for (size_t i = 0; i < stage; ++i) earlier.push_back(plan.config.stages[i].name);
   Json reasons = Json::array();
   bool all_hold = true;
   for (const Condition& condition : wanted.conditions) {
-    reasons.push_back(reason_of(condition, plan, earlier, find));
+    reasons.push_back(reason_of(condition, values_of(condition, plan, ran, find)));
     all_hold = all_hold && reasons.back()["holds"].get<bool>();
   }
   return {{"kind", "decision"},

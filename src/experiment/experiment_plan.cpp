@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "evaluate/control.h"
+#include "experiment/cache_check.h"
 #include "experiment/measurement_keys.h"
 #include "experiment/variant_plan.h"
 #include "formats/format_grammar.h"
@@ -33,6 +34,7 @@ class Planner {
     problems_.throw_if_any();
     add_variants();
     problems_.throw_if_any();
+    watch_files();
     hash_files();
     add_measurements();
     for (Measurement& measurement : plan_.measurements)
@@ -120,6 +122,7 @@ class Planner {
         FQ_CHECK(variant.file.has_value());
         check_vocabulary(plan_.models[*variant.file], plan_.models[model]);
       }
+      check_caches(config, plan_.models[variant.file.value_or(model)].model);
       if (!config.rules.empty()) plan_rules(config, variant);
     } catch (const Error& error) {
       std::string of =
@@ -130,6 +133,12 @@ class Planner {
     }
   }
 
+  void check_caches(const ConfigVariant& config, const Model& model) {
+    const ConfigSettings& settings = plan_.config.settings;
+    check_cache_types(model, config.cache_k.value_or(settings.cache_k),
+                      config.cache_v.value_or(settings.cache_v), settings.flash_attention);
+  }
+
   void plan_rules(const ConfigVariant& config, ExperimentVariant& variant) {
     const PlannedModel& model = plan_.models[variant.model];
     if (config.missing_layers == MissingLayers::skip) {
@@ -137,8 +146,12 @@ class Planner {
       if (!variant.skipped_because.empty()) return;
     }
     variant.plan = plan_variant(config, model.model);
+    if (variant.plan->tensors.empty()) {
+      throw Error("it changes nothing, since its format fits none of the {} that it chooses",
+                  counted(variant.plan->skipped.size(), "tensor"));
+    }
     check_rounders(*variant.plan, model.model, plan_.importance);
-    for (const std::string& text : plan_remarks(*variant.plan, model.model, plan_.importance))
+    for (const std::string& text : remarks_of(*variant.plan, model.model, plan_.importance))
       plan_.warnings.push_back({text, model.id, variant.id});
   }
 
@@ -171,6 +184,16 @@ class Planner {
     }
     for (const PlannedText& text : plan_.texts) bytes += known_.contains(text.path) ? 0 : text.bytes;
     return bytes;
+  }
+
+  void watch_files() {
+    std::vector<std::string> paths;
+    for (const PlannedModel& model : plan_.models) {
+      for (const std::string& path : model.model.paths()) paths.push_back(path);
+    }
+    for (const PlannedText& text : plan_.texts) paths.push_back(text.path);
+    if (!plan_.config.settings.imatrix.empty()) paths.push_back(plan_.config.settings.imatrix);
+    plan_.files = WatchedFiles(paths);
   }
 
   void hash_files() {
@@ -254,6 +277,11 @@ class Planner {
 
 ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress, const FileHashes& known) {
   return Planner(std::move(config), progress, known).make();
+}
+
+std::optional<uint64_t> training_context(const Model& model) {
+  const MetadataEntry* context = model.shards().front().find(model.architecture() + ".context_length");
+  return context != nullptr ? as_unsigned(*context) : std::nullopt;
 }
 
 }  // namespace fakequant

@@ -11,6 +11,7 @@
 
 #include "base/progress.h"
 #include "experiment/config.h"
+#include "experiment/watched_files.h"
 #include "gguf/shards.h"
 #include "record/run_folder.h"
 #include "select/plan.h"
@@ -77,7 +78,8 @@ struct ExperimentPlan {
   // control not load and speed. Variants that are the same in all that counts have the same keys.
   std::vector<Measurement> measurements;
   std::vector<PlanWarning> warnings;
-  FileHashes hashes;  // of every file that was read, for whoever plans the same experiment again
+  FileHashes hashes;   // of every file that was read, for whoever plans the same experiment again
+  WatchedFiles files;  // those files, as they were before they were read
 };
 
 // Opens models and reads every file once, for its hash; those in `known` are not read.
@@ -86,6 +88,9 @@ struct ExperimentPlan {
 //            not have, formats that do not fit, vocabularies that differ
 ExperimentPlan plan_experiment(ExperimentConfig config, Progress::Mode progress,
                                const FileHashes& known = {});
+
+// How many tokens of context a model was trained on; nothing where its file does not say.
+std::optional<uint64_t> training_context(const Model& model);
 
 // The `experiment` record of docs/journal.md.
 Json experiment_record(const ExperimentPlan& plan);

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/codec.h"
+#include "engine/decode_options.h"
 #include "experiment/experiment_plan.h"
 #include "record/content_key.h"
 
@@ -48,8 +49,7 @@ std::optional<uint64_t> stored_bits_of(const PlannedTensor& planned, const Tenso
 Json model_json(const PlannedModel& planned) {
   const Model& model = planned.model;
   BitsPerWeight bits = stored_bits_of(model);
-  const MetadataEntry* context = model.shards().front().find(model.architecture() + ".context_length");
-  std::optional<uint64_t> trained = context != nullptr ? as_unsigned(*context) : std::nullopt;
+  std::optional<uint64_t> trained = training_context(model);
   return {{"id", planned.id},
           {"name", printable(planned.name)},
           {"path", printable(model.path())},
@@ -109,11 +109,6 @@ Json criteria_json(const ExperimentConfig& config) {
              {"judged", !criterion.condition}});
   }
   return criteria;
-}
-
-const char* flash_attention_word(FlashAttention choice) {
-  if (choice == FlashAttention::automatic) return "auto";
-  return choice == FlashAttention::on ? "on" : "off";
 }
 
 // What was not said is null.

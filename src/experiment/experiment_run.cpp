@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "experiment/model_uses.h"
 #include "experiment/run_log.h"
 #include "experiment/run_place.h"
 #include "experiment/watched_files.h"
@@ -53,26 +54,17 @@ std::string signal_text(int number) {
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
 }
 
-WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, const WatchedFiles& files,
-                             Clock::time_point start) {
+WorkerOptions worker_options(const ExperimentPlan& plan, const RunRequest& request, Clock::time_point start) {
   const ConfigLimits& limits = plan.config.limits;
   WorkerOptions options;
-  options.check_files = [&files] { files.check(); };
+  options.check_files = [&plan] { plan.files.check(); };
   options.command = request.worker_command;
   options.begin = request.begin;
+  options.models = models_that_run(plan);
   if (limits.seconds_per_measurement) options.most_per_measurement = Seconds(*limits.seconds_per_measurement);
   if (limits.seconds)
     options.end_of_run = start + std::chrono::duration_cast<Clock::duration>(Seconds(*limits.seconds));
   return options;
-}
-
-WatchedFiles files_of(const ExperimentPlan& plan) {
-  std::vector<std::string> paths;
-  for (const PlannedModel& model : plan.models) {
-    for (const std::string& path : model.model.paths()) paths.push_back(path);
-  }
-  for (const PlannedText& text : plan.texts) paths.push_back(text.path);
-  return WatchedFiles(paths);
 }
 
 // One run: what its parts share.
@@ -113,7 +105,7 @@ class Run {
   // `result` is what was made also where it throws.
   void measure(Journal& journal, RunResult& result) {
     RunJournal run_journal(journal, experiment_record(plan_));
-    WorkerOptions options = worker_options(plan_, request_, files_, start_);
+    WorkerOptions options = worker_options(plan_, request_, start_);
     std::optional<Clock::time_point> end_of_run = options.end_of_run;
     WorkerClient worker(std::move(options), stop_, [this] { announce_stop(); });
     auto stop_wanted = [this, end_of_run]() -> std::optional<RunStop> {
@@ -151,7 +143,6 @@ class Run {
   const RunRequest& request_;
   RunObserver& observer_;
   const Say& say_;
-  WatchedFiles files_ = files_of(plan_);
   Clock::time_point start_ = Clock::now();
   StopSignals stop_;
   DiskWait disk_wait_;

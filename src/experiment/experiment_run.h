@@ -38,6 +38,6 @@ int exit_code_of(const RunResult& result, int signal_number);
 //   throws   Error when the folder is not a run's, another process works in it, or nothing can be measured at all; the log has its end
 //            then, where it has the beginning
 RunOutcome carry_out(const ExperimentPlan& plan, const RunRequest& request, RunObserver& observer,
-                    const std::function<void(const std::string&)>& say);
+                     const std::function<void(const std::string&)>& say);
 
 }  // namespace fakequant

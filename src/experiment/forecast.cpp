@@ -29,12 +29,14 @@ double generation_seconds(const std::vector<PromptRun>& runs, const ModelTiming&
   return tokens * timing.token_seconds;
 }
 
-// One round does not count; a prompt is read about as fast as a chunk of as many tokens.
-double speed_seconds(const ConfigMeasures& measures, const ModelTiming& timing) {
+// Of the baseline and the variant; only what is a file is loaded again. One round does not count. A prompt is read about as fast as a
+// chunk, whose tokens are about as many.
+double speed_seconds(const ExperimentConfig& config, const ModelTiming& timing, int files) {
   SpeedOptions options;
-  auto rounds = static_cast<double>(measures.speed_repetitions + 1);
-  double once = timing.load_seconds + timing.chunk_seconds + options.generated_tokens * timing.token_seconds;
-  return 2 * rounds * once;
+  auto rounds = static_cast<double>(config.measures.speed_repetitions + 1);
+  double slower = timing.threads / std::max(1, config.settings.threads);
+  double once = slower * (timing.chunk_seconds + options.generated_tokens * timing.token_seconds);
+  return rounds * (files * timing.load_seconds + 2 * once);
 }
 
 double seconds_of(const ExperimentPlan& plan, const Measurement& measurement, const ModelTiming& timing) {
@@ -53,7 +55,7 @@ double seconds_of(const ExperimentPlan& plan, const Measurement& measurement, co
   // The baseline's texts are made as well, and read again by the variant.
   if (kind == "generation") return prepared + 2 * generation_seconds(measures.prompts, timing);
   FQ_CHECK(kind == "speed");
-  return prepared + speed_seconds(measures, timing);
+  return prepared + speed_seconds(plan.config, timing, variant.file ? 2 : 1);
 }
 
 }  // namespace

@@ -11,9 +11,10 @@ namespace fakequant {
 // How fast a model is, with all the threads that a run has.
 struct ModelTiming {
   double load_seconds = 0;
-  double chunk_seconds = 0;         // to read one chunk of a text, where many are read
-  double token_seconds = 0;         // to make one token of one text, where many texts are made
-  double weight_seconds = 0;        // to look at one weight
+  double chunk_seconds = 0;   // to read one chunk of a text, where many are read
+  double token_seconds = 0;   // to make one token of one text, where many texts are made
+  double weight_seconds = 0;  // to look at one weight
+  double threads = 1;         // that work at the same time in the above; speed is measured with one of them
   std::vector<size_t> text_chunks;  // that each text of the experiment has for it
 };
 

@@ -22,6 +22,7 @@ ModelTiming timing() {
           .chunk_seconds = 0.5,
           .token_seconds = 0.25,
           .weight_seconds = 1.0 / 65536,
+          .threads = 2,
           .text_chunks = {32}};
 }
 
@@ -33,13 +34,13 @@ TEST(Forecast, AddsWhatEachMeasurementTakes) {
       "'bf16'\n");
   Forecast result = forecast(plan, {timing()});
   double rounding = 256.0 / 65536;
-  std::vector<double> expected{4'590'848.0 / 65536,                        // inspect
-                               3 * rounding,                               // difference
-                               rounding + 8 + 16 * 0.25,                   // load
-                               8 + 32 * 0.5,                               // perplexity
-                               rounding + 32 * 0.5,                        // divergence
-                               rounding + 2 * 16 * 0.25,                   // generation
-                               rounding + 2 * 8 * (8 + 0.5 + 64 * 0.25)};  // speed
+  std::vector<double> expected{4'590'848.0 / 65536,                              // inspect
+                               3 * rounding,                                     // difference
+                               rounding + 8 + 16 * 0.25,                         // load
+                               8 + 32 * 0.5,                                     // perplexity
+                               rounding + 32 * 0.5,                              // divergence
+                               rounding + 2 * 16 * 0.25,                         // generation
+                               rounding + 8 * (8 + 2 * 2 * (0.5 + 64 * 0.25))};  // speed
   EXPECT_EQ(result.seconds, expected);
   double total = 0;
   for (double seconds : expected) total += seconds;

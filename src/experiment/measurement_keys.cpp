@@ -3,16 +3,13 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/codec.h"
+#include "engine/decode_options.h"
+#include "experiment/model_uses.h"
 #include "formats/format_grammar.h"
 #include "record/content_key.h"
 
 namespace fakequant {
 namespace {
-
-const char* flash_attention_word(FlashAttention choice) {
-  if (choice == FlashAttention::automatic) return "auto";
-  return choice == FlashAttention::on ? "on" : "off";
-}
 
 // Everything that rounding depends on: which tensors get which format and store, seed and importance where they count.
 Json rounding_of(const ExperimentPlan& plan, const ExperimentVariant& variant) {
@@ -45,6 +42,7 @@ Json run_settings(const ExperimentPlan& plan, const ConfigVariant* variant) {
   const ConfigSettings& settings = plan.config.settings;
   Json fields{{"flash_attention", flash_attention_word(settings.flash_attention)},
               {"gpu_layers", settings.gpu_layers},
+              {"kernels", llama_kernels()},
               {"cache_k", name_of(settings.cache_k)},
               {"cache_v", name_of(settings.cache_v)}};
   if (variant == nullptr) return fields;
@@ -53,10 +51,14 @@ Json run_settings(const ExperimentPlan& plan, const ConfigVariant* variant) {
   return fields;
 }
 
-void add_text(Json& fields, const ExperimentPlan& plan, const PlannedText& text) {
+void add_text(Json& fields, const PlannedText& text) {
   fields["text"] = text.hash;
   fields["chunks"] = text.chunks ? Json(*text.chunks) : Json();
-  fields["context"] = plan.config.settings.context;
+}
+
+// How much is read at once by all that is compared with a baseline.
+void add_batches(Json& fields, const ExperimentPlan& plan, size_t baseline) {
+  fields["context"] = settled_context(plan, baseline);
   fields["batch"] = plan.config.settings.batch;
 }
 
@@ -77,9 +79,11 @@ std::string measurement_key(const ExperimentPlan& plan, const Measurement& measu
   FQ_CHECK(measurement.model.has_value());
   fields["model"] = plan.models[*measurement.model].hash;
   if (variant != nullptr) add_variant(fields, plan, *variant);
-  if (measurement.text) add_text(fields, plan, plan.texts[*measurement.text]);
+  if (measurement.text) add_text(fields, plan.texts[*measurement.text]);
   if (kind != "inspect" && kind != "difference")
     fields["run"] = run_settings(plan, variant != nullptr ? variant->config : nullptr);
+  if (measurement.text || kind == "generation" || kind == "speed")
+    add_batches(fields, plan, *measurement.model);
   if (kind == "difference") fields["epsilon"] = plan.config.settings.epsilon;
   if (kind == "divergence") fields["per_chunk"] = measures.per_chunk;
   if (kind == "generation") fields["prompts"] = prompts_json(measures);

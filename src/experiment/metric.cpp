@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
 #include <utility>
 
 #include "base/error.h"
@@ -15,10 +14,10 @@ namespace {
 
 using Value = std::optional<double>;
 
-// What stands at the end of a path of keys; a truth is 1 or 0. Lists on the way stand for their first element.
-Value at(const Json& result, std::initializer_list<const char*> path) {
+// What stands at the end of a path of keys, "total.max_abs"; a truth is 1 or 0. Lists on the way stand for their first element.
+Value at(const Json& result, const std::string& path) {
   const Json* here = &result;
-  for (const char* key : path) {
+  for (const std::string& key : split(path, '.')) {
     while (here->is_array() && !here->empty()) here = &here->front();
     if (!here->is_object()) return std::nullopt;
     auto found = here->find(key);
@@ -36,7 +35,7 @@ Value extreme_of_tensors(const Json& result, const char* key, bool least) {
   Value extreme;
   if (tensors == result.end() || !tensors->is_array()) return extreme;
   for (const Json& tensor : *tensors) {
-    Value value = at(tensor, {key});
+    Value value = at(tensor, key);
     if (value && (!extreme || (least ? *value < *extreme : *value > *extreme))) extreme = value;
   }
   return extreme;
@@ -52,17 +51,15 @@ Value speed_ratio(const Json& result, const char* work) {
   const Json& speed = result.is_array() && !result.empty() ? result.front() : result;
   auto subjects = speed.find("subjects");
   if (subjects == speed.end() || !subjects->is_array() || subjects->empty()) return std::nullopt;
-  return at(subjects->back(), {work, "ratio", "median"});
+  return at(subjects->back(), work + std::string(".ratio.median"));
 }
 
 Value share_of_texts(const Json& result, const char* key) {
-  Value some = at(result, {"totals", key});
-  Value all = at(result, {"totals", "texts"});
+  Value some = at(result, std::string("totals.") + key);
+  Value all = at(result, "totals.texts");
   if (!some || !all || *all == 0) return std::nullopt;
   return *some / *all;
 }
-
-#define FQ_AT(...) [](const Json& result) -> Value { return at(result, {__VA_ARGS__}); }
 
 constexpr const char* kDifference = "difference";
 constexpr const char* kLoad = "load";
@@ -71,72 +68,61 @@ constexpr const char* kGeneration = "generation";
 constexpr const char* kSpeed = "speed";
 
 const Metric kMetrics[] = {
-    {"max_abs", kDifference, "largest absolute difference of a weight", FQ_AT("total", "max_abs")},
-    {"mean_abs", kDifference, "mean absolute difference over the chosen weights", FQ_AT("total", "mean_abs")},
-    {"max_rel", kDifference, "largest relative difference of a weight", FQ_AT("total", "max_rel")},
-    {"mean_rel", kDifference, "mean relative difference over the chosen weights", FQ_AT("total", "mean_rel")},
-    {"rmse", kDifference, "root of the mean square difference", FQ_AT("total", "rmse")},
-    {"snr_db", kDifference, "signal-to-noise ratio in dB; none where nothing changed",
-     FQ_AT("total", "snr_db")},
+    {"max_abs", kDifference, "largest absolute difference of a weight", "total.max_abs"},
+    {"mean_abs", kDifference, "mean absolute difference over the chosen weights", "total.mean_abs"},
+    {"max_rel", kDifference, "largest relative difference of a weight", "total.max_rel"},
+    {"mean_rel", kDifference, "mean relative difference over the chosen weights", "total.mean_rel"},
+    {"rmse", kDifference, "root of the mean square difference", "total.rmse"},
+    {"snr_db", kDifference, "signal-to-noise ratio in dB; none where nothing changed", "total.snr_db"},
     {"worst_tensor_mean_rel", kDifference, "mean relative difference of the tensor where it is largest",
-     [](const Json& result) { return extreme_of_tensors(result, "mean_rel", false); }},
+     nullptr, [](const Json& result) { return extreme_of_tensors(result, "mean_rel", false); }},
     {"worst_tensor_rmse", kDifference, "root mean square difference of the tensor where it is largest",
-     [](const Json& result) { return extreme_of_tensors(result, "rmse", false); }},
+     nullptr, [](const Json& result) { return extreme_of_tensors(result, "rmse", false); }},
     {"worst_tensor_snr_db", kDifference, "signal-to-noise ratio of the tensor where it is smallest, in dB",
-     [](const Json& result) { return extreme_of_tensors(result, "snr_db", true); }},
-    {"changed_values", kDifference, "weights whose bits differ", FQ_AT("total", "changed_count")},
-    {"new_nonfinite", kDifference, "weights that were finite and became NaN or Inf",
-     FQ_AT("total", "new_nonfinite")},
-    {"store_max_abs", kDifference, "largest difference that storing adds to rounding",
-     FQ_AT("total", "store_max_abs")},
+     nullptr, [](const Json& result) { return extreme_of_tensors(result, "snr_db", true); }},
+    {"changed_values", kDifference, "weights whose bits differ", "total.changed_count"},
+    {"new_nonfinite", kDifference, "weights that were finite and became NaN or Inf", "total.new_nonfinite"},
+    {"store_max_abs", kDifference, "largest difference that storing adds to rounding", "total.store_max_abs"},
     {"bits_per_weight", kDifference, "bits per weight of the chosen tensors in their formats",
-     FQ_AT("plan", "achieved_bits_per_weight")},
+     "plan.achieved_bits_per_weight"},
     {"model_bits_per_weight", kDifference,
-     "bits per weight of the whole model, the chosen tensors in their formats",
-     FQ_AT("plan", "model_bits_per_weight")},
+     "bits per weight of the whole model, the chosen tensors in their formats", "plan.model_bits_per_weight"},
     {"file_bits_per_weight", kDifference, "bits per weight that the file stores",
-     FQ_AT("plan", "file_bits_per_weight")},
-    {"bytes_changed", kDifference, "by how many bytes the file grew; less than 0 where it shrank",
+     "plan.file_bits_per_weight"},
+    {"bytes_changed", kDifference, "by how many bytes the file grew; less than 0 where it shrank", nullptr,
      [](const Json& result) {
-       return difference_of(at(result, {"file", "bytes_after"}), at(result, {"file", "bytes_before"}));
+       return difference_of(at(result, "file.bytes_after"), at(result, "file.bytes_before"));
      }},
-    {"types_changed", kDifference, "tensors that the file stores in another type",
-     FQ_AT("file", "types_changed")},
-    {"tensors_changed", kDifference, "tensors of which a byte differs", FQ_AT("file", "tensors_changed")},
+    {"types_changed", kDifference, "tensors that the file stores in another type", "file.types_changed"},
+    {"tensors_changed", kDifference, "tensors of which a byte differs", "file.tensors_changed"},
     {"metadata_changed", kDifference, "1 where the file's metadata differ, 0 where they are the same",
-     [](const Json& result) {
-       return difference_of(1, at(result, {"file", "metadata_identical"}));
-     }},
+     nullptr, [](const Json& result) { return difference_of(1, at(result, "file.metadata_identical")); }},
     {"loads", kLoad, "1 where llama.cpp loads the file and makes tokens with it, 0 where it does not",
-     [](const Json&) -> Value { return 1; }},
-    {"tokens_generated", kLoad, "tokens that the loaded file made", FQ_AT("tokens_generated")},
-    {"nonfinite", kLoad, "values of the loaded file's logits that are NaN or Inf", FQ_AT("nonfinite")},
-    {"baseline_ppl", "perplexity", "perplexity of the baseline", FQ_AT("model", "perplexity")},
-    {"ppl", kDivergence, "perplexity of the variant", FQ_AT("model", "perplexity")},
-    {"ppl_ratio", kDivergence, "perplexity over the baseline's", FQ_AT("divergence", "ppl_ratio")},
+     nullptr, [](const Json&) -> Value { return 1; }},
+    {"tokens_generated", kLoad, "tokens that the loaded file made", "tokens_generated"},
+    {"nonfinite", kLoad, "1 where NaN or Inf came out of the loaded file, 0 where none did", "nonfinite"},
+    {"baseline_ppl", "perplexity", "perplexity of the baseline", "model.perplexity"},
+    {"ppl", kDivergence, "perplexity of the variant", "model.perplexity"},
+    {"ppl_ratio", kDivergence, "perplexity over the baseline's", "divergence.ppl_ratio"},
     {"ln_ppl_ratio", kDivergence, "ln of perplexity over the baseline's: 0.01 is 1 % worse",
-     FQ_AT("divergence", "ln_ppl_ratio")},
-    {"ppl_difference", kDivergence, "perplexity less the baseline's", FQ_AT("divergence", "ppl_difference")},
-    {"kld", kDivergence, "mean KL divergence from the baseline, in nats per token",
-     FQ_AT("divergence", "kld_mean")},
-    {"kld_median", kDivergence, "median KL divergence of a token", FQ_AT("divergence", "kld_median")},
-    {"kld_p99", kDivergence, "KL divergence that 99 % of tokens stay below", FQ_AT("divergence", "kld_p99")},
-    {"kld_p999", kDivergence, "KL divergence that 99.9 % of tokens stay below",
-     FQ_AT("divergence", "kld_p999")},
-    {"kld_max", kDivergence, "largest KL divergence of a token", FQ_AT("divergence", "kld_max")},
-    {"kld_worst_1pct", kDivergence, "mean KL divergence of the worst 1 % of tokens",
-     FQ_AT("divergence", "cvar_1pct")},
+     "divergence.ln_ppl_ratio"},
+    {"ppl_difference", kDivergence, "perplexity less the baseline's", "divergence.ppl_difference"},
+    {"kld", kDivergence, "mean KL divergence from the baseline, in nats per token", "divergence.kld_mean"},
+    {"kld_median", kDivergence, "median KL divergence of a token", "divergence.kld_median"},
+    {"kld_p99", kDivergence, "KL divergence that 99 % of tokens stay below", "divergence.kld_p99"},
+    {"kld_p999", kDivergence, "KL divergence that 99.9 % of tokens stay below", "divergence.kld_p999"},
+    {"kld_max", kDivergence, "largest KL divergence of a token", "divergence.kld_max"},
+    {"kld_worst_1pct", kDivergence, "mean KL divergence of the worst 1 % of tokens", "divergence.cvar_1pct"},
     {"same_top", kDivergence, "share of tokens for which both find the same token most likely",
-     FQ_AT("divergence", "same_top")},
+     "divergence.same_top"},
     {"flip_share", kDivergence, "share of tokens for which they find another token most likely",
-     FQ_AT("divergence", "flip_share")},
+     "divergence.flip_share"},
     {"p_diff_rms", kDivergence, "root mean square change of the probability of the token that came",
-     FQ_AT("divergence", "p_diff_rms")},
-    {"entropy_shift", kDivergence, "mean entropy less the baseline's, in nats",
-     FQ_AT("divergence", "entropy_shift")},
-    {"texts_same", kGeneration, "share of texts that are the baseline's token for token",
+     "divergence.p_diff_rms"},
+    {"entropy_shift", kDivergence, "mean entropy less the baseline's, in nats", "divergence.entropy_shift"},
+    {"texts_same", kGeneration, "share of texts that are the baseline's token for token", nullptr,
      [](const Json& result) { return share_of_texts(result, "identical"); }},
-    {"texts_same_or_tied", kGeneration, "share of texts that are the same, or part at a near-tie",
+    {"texts_same_or_tied", kGeneration, "share of texts that are the same, or part at a near-tie", nullptr,
      [](const Json& result) -> Value {
        Value same = share_of_texts(result, "identical");
        Value tied = share_of_texts(result, "near_ties");
@@ -144,19 +130,16 @@ const Metric kMetrics[] = {
        return *same + *tied;
      }},
     {"equal_token_share", kGeneration, "share of places where both texts have the same token",
-     FQ_AT("totals", "equal_token_share")},
+     "totals.equal_token_share"},
     {"teacher_forcing_share", kGeneration,
-     "share of the baseline's tokens that the variant finds most likely too",
-     FQ_AT("totals", "teacher_forcing_share")},
-    {"load_speed_ratio", kSpeed, "how many times as fast as the baseline it loads",
+     "share of the baseline's tokens that the variant finds most likely too", "totals.teacher_forcing_share"},
+    {"load_speed_ratio", kSpeed, "how many times as fast as the baseline it loads", nullptr,
      [](const Json& result) { return speed_ratio(result, "load"); }},
-    {"prompt_speed_ratio", kSpeed, "how many times as fast as the baseline it reads a prompt",
+    {"prompt_speed_ratio", kSpeed, "how many times as fast as the baseline it reads a prompt", nullptr,
      [](const Json& result) { return speed_ratio(result, "prompt"); }},
-    {"generation_speed_ratio", kSpeed, "how many times as fast as the baseline it makes tokens",
+    {"generation_speed_ratio", kSpeed, "how many times as fast as the baseline it makes tokens", nullptr,
      [](const Json& result) { return speed_ratio(result, "generation"); }},
 };
-
-#undef FQ_AT
 
 struct ComparatorWord {
   std::string_view word;
@@ -199,7 +182,9 @@ const Metric* find_metric(std::string_view name) {
 
 std::optional<double> metric_value(const Metric& metric, const Json& record) {
   auto result = record.find("result");
-  if (result != record.end() && !result->is_null()) return metric.value(*result);
+  if (result != record.end() && !result->is_null()) {
+    return metric.place != nullptr ? at(*result, metric.place) : metric.compute(*result);
+  }
   if (std::string_view(metric.name) == "loads" && record.contains("failure")) return 0;
   return std::nullopt;
 }

@@ -17,8 +17,8 @@ struct Metric {
   const char* name;     // "ln_ppl_ratio"
   const char* kind;     // of the records that hold it: "divergence"
   const char* summary;  // "ln of perplexity over the baseline's"
-  // Reads it from the result of such a record; nothing where the result has none.
-  std::optional<double> (*value)(const Json& result);
+  const char* place;  // in the result of such a record: "divergence.ln_ppl_ratio"; null where it is computed
+  std::optional<double> (*compute)(const Json& result) = nullptr;  // nothing where the result has none
 };
 
 std::span<const Metric> metrics();

@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/free_memory.h"
+#include "engine/prompt.h"
 #include "evaluate/recipe_placement.h"
+#include "experiment/model_uses.h"
 
 namespace fakequant {
 
@@ -19,20 +20,6 @@ constexpr SettingNames kNames{.text = "text",
                               .logits_memory = "logits_memory",
                               .smaller_caches = "cache_k and cache_v of q8_0",
                               .store = "store"};
-
-// The models that are compared with a baseline, itself first, each once.
-std::vector<size_t> models_with(const ExperimentPlan& plan, size_t baseline) {
-  std::vector<size_t> models{baseline};
-  auto add = [&](size_t model) {
-    if (std::ranges::find(models, model) == models.end()) models.push_back(model);
-  };
-  for (const Measurement& measurement : plan.measurements) {
-    if (measurement.model != baseline || !measurement.variant) continue;
-    const ExperimentVariant& variant = plan.variants[*measurement.variant];
-    add(variant.file.value_or(variant.model));
-  }
-  return models;
-}
 
 std::vector<InputText> input_texts(const ExperimentPlan& plan) {
   std::vector<InputText> texts;
@@ -51,15 +38,33 @@ uint64_t patch_bytes(const ExperimentPlan& plan, const ExperimentVariant& varian
   return bytes;
 }
 
-std::optional<uint64_t> free_bytes(const ConfigLimits& limits) {
-  std::optional<uint64_t> free = free_memory_bytes();
-  if (!limits.memory_bytes) return free;
-  return std::min(free.value_or(*limits.memory_bytes), *limits.memory_bytes);
+// Whether memory suffices for a baseline with room for the largest of its variants.
+bool has_room(const ModelSource& baseline, const std::vector<TokenizedText>& texts,
+              const SessionOptions& options) {
+  try {
+    check_memory(baseline, texts, options);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Does some work; whether it threw no Error. A new sentence of one is added to `problems`.
+template <typename Work>
+bool succeeds(std::vector<std::string>& problems, const Work& work) {
+  try {
+    work();
+    return true;
+  } catch (const Error& problem) {
+    if (std::ranges::find(problems, problem.what()) == problems.end()) problems.emplace_back(problem.what());
+    return false;
+  }
 }
 
 }  // namespace
 
-ModelBench::ModelBench(const ExperimentPlan& plan, int threads) : plan_(plan), threads_(threads) {}
+ModelBench::ModelBench(const ExperimentPlan& plan, int threads, BrokenModels broken)
+    : plan_(plan), threads_(threads), broken_(std::move(broken)) {}
 
 ModelBench::~ModelBench() = default;
 
@@ -67,8 +72,6 @@ void ModelBench::clear() {
   variant_index_.reset();
   variant_.reset();
   recipe_.reset();
-  logits_.clear();
-  texts_.clear();
   session_.reset();
   loaded_.reset();
 }
@@ -79,13 +82,8 @@ ModelOptions ModelBench::model_options() const {
   return options;
 }
 
-EvaluationInputs& ModelBench::inputs(size_t baseline) {
-  std::unique_ptr<EvaluationInputs>& inputs = inputs_[baseline];
-  if (inputs != nullptr) return *inputs;
+InputOptions ModelBench::input_options() const {
   const ConfigSettings& settings = plan_.config.settings;
-  std::vector<InputModel> models;
-  for (size_t model : models_with(plan_, baseline))
-    models.emplace_back(plan_.models[model].name, plan_.models[model].model);
   InputOptions options;
   options.model = model_options();
   options.decode.context = settings.context;
@@ -96,11 +94,56 @@ EvaluationInputs& ModelBench::inputs(size_t baseline) {
   options.compared = true;
   options.makes_texts = !plan_.config.measures.prompts.empty();
   options.names = kNames;
+  return options;
+}
+
+// Of a baseline with what it is compared with, but for what is broken: that fails by itself.
+EvaluationInputs& ModelBench::inputs(size_t baseline) {
+  std::unique_ptr<EvaluationInputs>& inputs = inputs_[baseline];
+  if (inputs != nullptr) return *inputs;
+  if (broken_.contains(baseline)) throw Error("{}", broken_.at(baseline));
+  std::vector<InputModel> models;
+  for (size_t model : models_with(plan_, baseline)) {
+    if (!broken_.contains(model)) models.emplace_back(plan_.models[model].name, plan_.models[model].model);
+  }
+  InputOptions options = input_options();
+  options.decode.context = settled_context(plan_, baseline);
   inputs = std::make_unique<EvaluationInputs>(std::move(models), input_texts(plan_), options);
   return *inputs;
 }
 
+std::optional<std::string> ModelBench::problem_of_chat(const InputModel& model) const {
+  const ConfigMeasures& measures = plan_.config.measures;
+  if (!measures.chat || measures.prompts.empty()) return std::nullopt;
+  try {
+    chat_prompt(*model.planned, measures.prompts.front().prompt);
+    return std::nullopt;
+  } catch (const Error& problem) {
+    return problem.what();
+  }
+}
+
+std::vector<std::string> ModelBench::problems(size_t model) {
+  std::vector<std::string> problems;
+  bool opens = succeeds(problems, [&] {
+    std::vector<InputModel> alone;
+    alone.emplace_back(plan_.models[model].name, plan_.models[model].model);
+    EvaluationInputs(std::move(alone), {}, input_options());
+  });
+  if (!opens || !is_baseline(plan_, model)) return problems;
+  if (!succeeds(problems, [&] { inputs(model); })) return problems;
+  const InputModel& opened = input(model, model);
+  std::vector<TokenizedText> texts;
+  for (size_t i = 0; i < plan_.texts.size(); ++i)
+    succeeds(problems, [&] { texts.push_back(inputs(model).text(opened, i)); });
+  if (std::optional<std::string> problem = problem_of_chat(opened)) problems.push_back(*problem);
+  succeeds(problems,
+           [&] { check_memory(file_source(opened, model_options()), texts, session_options(model)); });
+  return problems;
+}
+
 const InputModel& ModelBench::input(size_t baseline, size_t model) {
+  if (broken_.contains(model)) throw Error("{}", broken_.at(model));
   const std::vector<InputModel>& models = inputs(baseline).models();
   auto found = std::ranges::find(models, &plan_.models[model].model, &InputModel::model);
   FQ_CHECK(found != models.end());
@@ -123,37 +166,28 @@ uint64_t ModelBench::visiting_bytes(size_t baseline, const ModelSource& first) {
     bool is_control = variant.config == nullptr;
     if (is_control || !variant.skipped_because.empty() || variant.model != baseline) continue;
     VariantRequest request{.name = variant.name, .caches = caches_of(variant)};
+    if (variant.file && broken_.contains(*variant.file)) continue;
     if (variant.file) request.source = file_source(input(baseline, *variant.file), model_options());
     uint64_t bytes = variant.plan ? patch_bytes(plan_, variant) : 0;
-    if (request.source || request.caches)
-      bytes += needs_of(request, first, inputs(baseline).decode()).least();
+    try {
+      if (request.source || request.caches)
+        bytes += needs_of(request, first, inputs(baseline).decode()).least();
+    } catch (const Error&) {
+      continue;  // what llama.cpp cannot run fails in its turn, by itself
+    }
     most = std::max(most, bytes);
   }
   return most;
 }
 
-SessionOptions ModelBench::session_options(const BaselineChoice& choice) {
+SessionOptions ModelBench::session_options(size_t baseline) {
   SessionOptions options;
-  options.decode = inputs(choice.model).decode();
+  options.decode = inputs(baseline).decode();
   options.threads = threads_;
   options.logits_bytes = plan_.config.settings.logits_memory_bytes;
+  options.memory_bytes = plan_.config.limits.memory_bytes;
   options.names = kNames;
-  auto group = static_cast<size_t>(std::max(1, options.decode.batch / options.decode.context));
-  for (const TokenizedText& text : texts_)
-    options.most_groups = std::max(options.most_groups, (text.chunks + group - 1) / group);
   return options;
-}
-
-// With room for the largest variant; where there is not that much, that variant fails and not all of them.
-SessionPart ModelBench::fitting(const SessionPlan& plan, const std::vector<MemoryNeeds>& needs,
-                                SessionOptions& options) const {
-  std::optional<uint64_t> free = free_bytes(plan_.config.limits);
-  try {
-    return {plan, {0}, session_budget(plan, needs, options, free)};
-  } catch (const Error&) {
-    options.visiting_bytes = 0;
-    return {plan, {0}, session_budget(plan, needs, options, free)};
-  }
 }
 
 void ModelBench::load(const BaselineChoice& choice, MeasureContext& context) {
@@ -161,34 +195,16 @@ void ModelBench::load(const BaselineChoice& choice, MeasureContext& context) {
   clear();
   context.progress({0, "loading", true});
   const InputModel& model = input(choice.model, choice.model);
-  texts_ = inputs(choice.model).texts(model);
+  std::vector<TokenizedText> texts = inputs(choice.model).texts(model);
   ModelSource source = choice.types
                            ? widened_source(plan_.models[choice.model].model, *choice.types, model_options())
                            : file_source(model, model_options());
-  SessionOptions options = session_options(choice);
+  SessionOptions options = session_options(choice.model);
   options.visiting_bytes = visiting_bytes(choice.model, source);
-  std::vector<MemoryNeeds> needs{memory_needs(source, options.decode)};
-  SessionPlan plan;
-  plan.variants.push_back({source.name, 0});
-  plan.sources.push_back(std::move(source));
-  plan.keeps_logits = true;
-  plan.takes_variants = true;
-  session_ = std::make_unique<Session>(fitting(plan, needs, options), options, Progress::Mode::silent);
+  // Where there is no room for the largest variant, that one fails and not all of them.
+  if (!has_room(source, texts, options)) options.visiting_bytes = 0;
+  session_ = std::make_unique<BaselineSession>(source, std::move(texts), options, Progress::Mode::silent);
   loaded_ = choice;
-  share_logits();
-}
-
-void ModelBench::share_logits() {
-  const Variant& first = session_->variants().front();
-  const ChunkDecoder& reader = *first.running->decoders.front();
-  std::vector<uint64_t> wanted;
-  for (const TokenizedText& text : texts_) wanted.push_back(logits_bytes_of(reader, text.chunks));
-  std::vector<uint64_t> bytes =
-      share_logits_bytes(session_->logits_bytes(), wanted, reader.group_logits_bytes());
-  for (size_t i = 0; i < texts_.size(); ++i) {
-    logits_.push_back(std::make_unique<BaselineLogits>(
-        Baseline{&first, nullptr}, reader, ComparisonText{texts_[i].tokens, texts_[i].chunks}, bytes[i]));
-  }
 }
 
 // Takes the variant in, with the baseline that it needs.
@@ -239,29 +255,19 @@ const DecodeOptions& ModelBench::decode() const {
   return inputs_.at(loaded_->model)->decode();
 }
 
-const Variant& ModelBench::baseline() const {
-  FQ_CHECK(session_ != nullptr);
-  return session_->variants().front();
+std::vector<std::string> ModelBench::context_warnings() const {
+  FQ_CHECK(loaded_.has_value());
+  return inputs_.at(loaded_->model)->context_warnings();
 }
 
-SpeedSubject ModelBench::baseline_speed_subject() const {
+BaselineSession& ModelBench::session() {
   FQ_CHECK(session_ != nullptr);
-  return session_->speed_subjects().front();
+  return *session_;
 }
 
 const SessionVariant& ModelBench::variant() const {
   FQ_CHECK(variant_ != nullptr);
   return *variant_;
-}
-
-const TokenizedText& ModelBench::text(size_t index) const {
-  FQ_CHECK(index < texts_.size());
-  return texts_[index];
-}
-
-BaselineLogits& ModelBench::logits(size_t text) {
-  FQ_CHECK(text < logits_.size());
-  return *logits_[text];
 }
 
 }  // namespace fakequant

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "engine/chunk_decoder.h"
 #include "evaluate/corpus.h"
 #include "tensors/inspect.h"
@@ -45,6 +47,19 @@ double weight_seconds(const Model& model) {
   return seconds / static_cast<double>(count);
 }
 
+// Seconds in which decoders of one thread each, working at the same time, read a chunk each.
+double pass_seconds(const LoadedModel& model, const DecodeOptions& options, std::span<const int32_t> chunk,
+                    int threads) {
+  std::vector<std::unique_ptr<ChunkDecoder>> decoders(static_cast<size_t>(std::clamp(threads, 1, 4)));
+  for (auto& decoder : decoders) decoder = std::make_unique<ChunkDecoder>(model, options);
+  auto read = [&] {
+    parallel_for(decoders.size(),
+                 [&](size_t i) { decoders[i]->decode(chunk, [](size_t, std::span<const float>) {}); });
+  };
+  read();  // what is done for the first time takes longer
+  return seconds_of(read);
+}
+
 }  // namespace
 
 ModelTiming time_model(const ExperimentPlan& plan, size_t index, int threads) {
@@ -61,27 +76,20 @@ ModelTiming time_model(const ExperimentPlan& plan, size_t index, int threads) {
   std::vector<int32_t> tokens;
   for (const PlannedText& text : plan.texts) {
     std::vector<int32_t> of_text = loaded->tokenize(read_text(text.path));
-    timing.text_chunks.push_back(chunk_count(of_text.size(), decode.context, text.chunks, text.name));
+    timing.text_chunks.push_back(
+        chunk_count(of_text.size(), decode.context, text.chunks, text.name, "context"));
     if (tokens.empty()) tokens = std::move(of_text);
   }
   // Without a text any tokens do.
   tokens.resize(static_cast<size_t>(decode.context), 0);
-  // Decoders of one thread each work at the same time.
-  double together = std::max(1, threads);
-  {
-    ChunkDecoder decoder(*loaded, decode);
-    auto read = [&] { decoder.decode(tokens, [](size_t, std::span<const float>) {}); };
-    read();  // what is done for the first time takes longer
-    timing.chunk_seconds = seconds_of(read) / together;
-  }
+  timing.threads = std::max(1, threads);
+  timing.chunk_seconds = pass_seconds(*loaded, decode, tokens, threads) / timing.threads;
   // Reading a token by itself takes the time of reading all weights: as a chunk of one token.
-  decode.context = 4;
+  constexpr int kTokens = 4;
+  decode.context = kTokens;
   decode.batch = 1;
-  ChunkDecoder decoder(*loaded, decode);
-  tokens.resize(4);
-  auto read = [&] { decoder.decode(tokens, [](size_t, std::span<const float>) {}); };
-  read();
-  timing.token_seconds = seconds_of(read) / 4 / together;
+  tokens.resize(kTokens);
+  timing.token_seconds = pass_seconds(*loaded, decode, tokens, threads) / kTokens / timing.threads;
   return timing;
 }
 

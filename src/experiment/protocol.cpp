@@ -13,6 +13,8 @@ std::string line_of(const Json& message) {
 
 Json json_of(const WorkerBegin& begin) {
   const ConfigOverrides& overrides = begin.overrides;
+  Json broken = Json::array();
+  for (const auto& [model, why] : begin.broken) broken.push_back({{"model", model}, {"why", why}});
   return {{"begin",
            {{"source", begin.source},
             {"path", begin.path},
@@ -20,7 +22,12 @@ Json json_of(const WorkerBegin& begin) {
             {"texts", overrides.texts},
             {"chunks", overrides.chunks ? Json(*overrides.chunks) : Json()},
             {"hashes", begin.hashes},
-            {"threads", begin.threads}}}};
+            {"threads", begin.threads},
+            {"broken", std::move(broken)}}}};
+}
+
+Json json_of(const WorkerCheck& check) {
+  return {{"check", check.model}};
 }
 
 Json json_of(const WorkerMeasure& measure) {
@@ -29,6 +36,10 @@ Json json_of(const WorkerMeasure& measure) {
 
 Json json_of(const WorkerReady&) {
   return {{"ready", true}};
+}
+
+Json json_of(const WorkerProblems& problems) {
+  return {{"problems", problems.texts}};
 }
 
 Json json_of(const WorkerProgress& progress) {
@@ -56,16 +67,21 @@ WorkerBegin begin_of(const Json& fields) {
   if (!fields.at("chunks").is_null()) begin.overrides.chunks = fields.at("chunks").get<size_t>();
   begin.hashes = fields.at("hashes").get<FileHashes>();
   begin.threads = fields.at("threads").get<int>();
+  for (const Json& broken : fields.at("broken"))
+    begin.broken[broken.at("model").get<size_t>()] = broken.at("why").get<std::string>();
   return begin;
 }
 
 WorkerRequest request_of(const Json& message) {
   if (message.contains("begin")) return begin_of(message.at("begin"));
+  if (message.contains("check")) return WorkerCheck{message.at("check").get<size_t>()};
   return WorkerMeasure{message.at("measure").get<size_t>(), message.at("key").get<std::string>()};
 }
 
 WorkerAnswer answer_of(Json& message) {
   if (message.contains("ready")) return WorkerReady{};
+  if (message.contains("problems"))
+    return WorkerProblems{message["problems"].get<std::vector<std::string>>()};
   if (message.contains("warning")) return WorkerWarning{message["warning"].get<std::string>()};
   if (message.contains("result")) return WorkerResult{std::move(message["result"])};
   bool baseline = message.at("baseline").get<bool>();

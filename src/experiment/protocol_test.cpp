@@ -15,6 +15,7 @@ TEST(Protocol, RequestsComeBack) {
   begin.overrides.chunks = 7;
   begin.hashes = {{"m.gguf", "00"}};
   begin.threads = 3;
+  begin.broken = {{2, "it crashed"}};
   auto back = std::get<WorkerBegin>(parse_request(to_line(WorkerRequest(begin))));
   EXPECT_EQ(back.source, begin.source);
   EXPECT_EQ(back.path, begin.path);
@@ -23,12 +24,16 @@ TEST(Protocol, RequestsComeBack) {
   EXPECT_EQ(back.overrides.chunks, 7u);
   EXPECT_EQ(back.hashes, begin.hashes);
   EXPECT_EQ(back.threads, 3);
+  EXPECT_EQ(back.broken, begin.broken);
+  EXPECT_EQ(std::get<WorkerCheck>(parse_request(to_line(WorkerRequest(WorkerCheck{5})))).model, 5u);
   auto measure = std::get<WorkerMeasure>(parse_request(to_line(WorkerRequest(WorkerMeasure{4, "k"}))));
   EXPECT_EQ(measure.index, 4u);
   EXPECT_EQ(measure.key, "k");
 }
 
 TEST(Protocol, AnswersComeBack) {
+  WorkerProblems problems{{"too short", "no text"}};
+  EXPECT_EQ(std::get<WorkerProblems>(parse_answer(to_line(WorkerAnswer(problems)))).texts, problems.texts);
   EXPECT_TRUE(std::holds_alternative<WorkerReady>(parse_answer(to_line(WorkerAnswer(WorkerReady{})))));
   auto progress =
       std::get<WorkerProgress>(parse_answer(to_line(WorkerAnswer(WorkerProgress{0.5, "KLD 0.1", true}))));

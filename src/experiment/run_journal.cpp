@@ -36,12 +36,17 @@ Json warning_of(const std::string& text, const MeasurementId& id) {
   return fields;
 }
 
+bool is_about_stopping(const Json& fields) {
+  std::string action = text_of(fields, "action");
+  return action == "stop" || action == "go_on";
+}
+
 // Whether two records are about the same: a criterion of a stage, whether a stage runs, or whether the run stops in it.
 bool answer_alike(const Json& a, const Json& b) {
   for (const char* name : {"kind", "stage", "name"}) {
     if (text_of(a, name) != text_of(b, name)) return false;
   }
-  return (text_of(a, "action") == "stop") == (text_of(b, "action") == "stop");
+  return is_about_stopping(a) == is_about_stopping(b);
 }
 
 }  // namespace
@@ -58,6 +63,10 @@ RunJournal::RunJournal(Journal& journal, Json experiment) : journal_(journal) {
     if (is_measurement(fields)) measured_[text_of(fields, "key")] = i;
     if (text_of(fields, "kind") == "warning")
       warnings_[text_of(fields, "key")].push_back(text_of(fields, "text"));
+  }
+  for (size_t i = begin_; is_there && i < records.size(); ++i) {
+    const Json& fields = records[i].fields;
+    if (text_of(fields, "kind") == "warning") warned_.insert(fields.dump());
   }
   if (is_there) return;
   begin_ = records.size();
@@ -80,6 +89,7 @@ void RunJournal::add(const Measurement& measurement, const MeasurementOutcome& o
     fields["result"] = outcome.result;
   } else {
     fields["failure"] = valid_utf8(outcome.failure);
+    if (outcome.baseline_failed) fields["baseline_failed"] = true;
   }
   fields["seconds"] = seconds;
   fields["finished"] = time_now();
@@ -98,11 +108,18 @@ void RunJournal::remark(const PlanWarning& warning) {
 }
 
 void RunJournal::warn(Json fields) {
+  if (warned_.insert(fields.dump()).second) append(std::move(fields));
+}
+
+bool RunJournal::has_stopped(const std::string& stage) const {
   const std::vector<Record>& records = journal_.records();
-  for (size_t i = begin_; i < records.size(); ++i) {
-    if (records[i].fields == fields) return;
+  for (size_t i = records.size(); i > begin_; --i) {
+    const Json& fields = records[i - 1].fields;
+    if (text_of(fields, "kind") == "decision" && text_of(fields, "stage") == stage &&
+        is_about_stopping(fields))
+      return text_of(fields, "action") == "stop";
   }
-  append(std::move(fields));
+  return false;
 }
 
 void RunJournal::state(Json fields) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "experiment/experiment_plan.h"
@@ -32,12 +33,16 @@ class RunJournal {
   // Appends a criterion or a decision unless it is what the experiment's last one of the same kind, stage and name says.
   void state(Json fields);
 
+  // Whether this experiment's last word on stopping in a stage is that it does.
+  bool has_stopped(const std::string& stage) const;
+
  private:
   void warn(Json fields);
   void append(Json fields);
 
   Journal& journal_;
-  size_t begin_ = 0;  // of what this experiment says, into the journal's records
+  std::unordered_set<std::string> warned_;  // what this experiment warned of, as text
+  size_t begin_ = 0;                        // of what this experiment says, into the journal's records
   std::unordered_map<std::string, size_t> measured_;                    // by key, into the journal's records
   std::unordered_map<std::string, std::vector<std::string>> warnings_;  // by key, of earlier runs
 };

@@ -11,13 +11,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What the baseline was read for.
-std::string baseline_work(const Measurement& measurement) {
-  return measurement.id.model + " " + measurement.id.text;
-}
-
-bool needs_baseline(const std::string& kind) {
-  return kind == "perplexity" || kind == "divergence" || kind == "generation" || kind == "speed";
+// What a baseline does that measurements of the same model share: it reads a text, or makes texts. Nothing for those
+// that need none of it.
+std::optional<std::string> baseline_work(const MeasurementId& id) {
+  if (id.kind == "perplexity" || id.kind == "divergence") return id.model + " reads " + id.text;
+  if (id.kind == "generation") return id.model + " makes texts";
+  return std::nullopt;
 }
 
 }  // namespace
@@ -80,7 +79,7 @@ RunResult Runner::run() {
 
 bool Runner::runs(size_t stage) {
   if (plan_.config.stages[stage].conditions.empty()) return true;
-  Json decision = stage_decision(plan_, stage, finder());
+  Json decision = stage_decision(plan_, stage, ran_, finder());
   bool runs = decision["action"] == "run";
   state(std::move(decision));
   return runs;
@@ -92,8 +91,10 @@ bool Runner::run_stage(const StageWork& work) {
     std::erase_if(to_make_, [&](size_t index) {
       return std::ranges::find(work.measurements, index) != work.measurements.end();
     });
+    withdraw_stop(name);
     return true;
   }
+  ran_.push_back(name);
   for (size_t i = 0; i < work.measurements.size(); ++i) {
     size_t index = work.measurements[i];
     if (!provide(index)) return false;
@@ -106,6 +107,7 @@ bool Runner::run_stage(const StageWork& work) {
     }
   }
   judge(name);
+  withdraw_stop(name);
   return true;
 }
 
@@ -117,7 +119,8 @@ bool Runner::provide(size_t index) {
   // A key twice in a plan is one measurement: made in this run, it is not made again.
   bool is_new = record != nullptr && made_.contains(measurement.id.key);
   if (record == nullptr || (is_failure && options_.retry && !is_new)) return measure(index);
-  if (is_failure) learn_failure(measurement, record->value("failure", ""), false);
+  if (is_failure)
+    learn_failure(measurement, record->value("failure", ""), record->value("baseline_failed", false));
   journal_.keep(measurement);
   ++result_.kept;
   result_.failed += is_failure ? 1 : 0;
@@ -138,7 +141,7 @@ bool Runner::measure(size_t index) {
   MeasurementOutcome outcome;
   if (std::optional<std::string> reason = baseline_failure(measurement)) {
     outcome.state = MeasurementOutcome::State::failed;
-    outcome.failure = *reason;
+    outcome.failure = "not tried, for its baseline failed: " + *reason;
   } else {
     outcome = measurer_.measure(index, measurement,
                                 [&](const WorkerProgress& progress) { observer_.progresses(at, progress); });
@@ -166,15 +169,17 @@ bool Runner::measure(size_t index) {
 }
 
 std::optional<std::string> Runner::baseline_failure(const Measurement& measurement) const {
-  if (!needs_baseline(measurement.id.kind)) return std::nullopt;
-  auto found = broken_baselines_.find(baseline_work(measurement));
+  std::optional<std::string> work = baseline_work(measurement.id);
+  if (!work) return std::nullopt;
+  auto found = broken_baselines_.find(*work);
   return found == broken_baselines_.end() ? std::nullopt : std::optional(found->second);
 }
 
 // A baseline that failed once is not tried again for every variant.
 void Runner::learn_failure(const Measurement& measurement, const std::string& text, bool is_of_baseline) {
-  if (is_of_baseline || measurement.id.kind == "perplexity")
-    broken_baselines_.try_emplace(baseline_work(measurement), text);
+  std::optional<std::string> work = baseline_work(measurement.id);
+  if (work && (is_of_baseline || measurement.id.kind == "perplexity"))
+    broken_baselines_.try_emplace(*work, text);
 }
 
 void Runner::judge(const std::string& stage) {
@@ -186,20 +191,34 @@ void Runner::judge(const std::string& stage) {
   }
 }
 
-// Whether a criterion that ends the run has failed; then the decision is recorded.
-bool Runner::stops_after(const std::string& stage) {
+Json Runner::stop_reasons(const std::string& stage, const char* outcome) const {
   Json reasons = Json::array();
   for (const ConfigCriterion& criterion : plan_.config.criteria) {
     if (!criterion.stops || !criterion.condition || !is_for(criterion, stage)) continue;
-    if (criterion_record(criterion, plan_, stage, finder())["outcome"] == "fail")
-      reasons.push_back(reason_of(*criterion.condition, plan_, {stage}, finder()));
+    if (criterion_record(criterion, plan_, stage, finder())["outcome"] == outcome)
+      reasons.push_back(reason_in(*criterion.condition, plan_, stage, finder()));
   }
+  return reasons;
+}
+
+// Whether a criterion that ends the run has failed; then the decision is recorded.
+bool Runner::stops_after(const std::string& stage) {
+  Json reasons = stop_reasons(stage, "fail");
   if (reasons.empty()) return false;
   result_.end = RunEnd::stopped;
   result_.text =
       fmt::format("{} does not hold in stage '{}'", reasons.front()["check"].get<std::string>(), stage);
   state({{"kind", "decision"}, {"stage", stage}, {"action", "stop"}, {"reasons", std::move(reasons)}});
   return true;
+}
+
+// An earlier run may have ended in this stage for a measurement that was made again since.
+void Runner::withdraw_stop(const std::string& stage) {
+  if (!journal_.has_stopped(stage)) return;
+  state({{"kind", "decision"},
+         {"stage", stage},
+         {"action", "go_on"},
+         {"reasons", stop_reasons(stage, "pass")}});
 }
 
 void Runner::state(Json record) {

@@ -89,7 +89,10 @@ class Runner {
   bool measure(size_t index);
 
   void judge(const std::string& stage);
+  // Of the criteria that end the run and are for a stage, those with that outcome: reasons of a decision.
+  Json stop_reasons(const std::string& stage, const char* outcome) const;
   bool stops_after(const std::string& stage);
+  void withdraw_stop(const std::string& stage);
   std::optional<std::string> baseline_failure(const Measurement& measurement) const;
   void learn_failure(const Measurement& measurement, const std::string& text, bool is_of_baseline);
   RunStep step(size_t index) const;
@@ -103,9 +106,10 @@ class Runner {
   RunOptions options_;
   RunResult result_;
   TimeLeft time_left_;
-  std::vector<size_t> to_make_;  // in order, of stages that are not left out; measured ones are removed
-  std::set<std::string> made_;   // keys of what this run has made
-  std::map<std::string, std::string> broken_baselines_;  // why, by model and text
+  std::vector<size_t> to_make_;   // in order, of stages that are not left out; measured ones are removed
+  std::vector<std::string> ran_;  // stages that were not left out, as far as the run is
+  std::set<std::string> made_;    // keys of what this run has made
+  std::map<std::string, std::string> broken_baselines_;  // why, by what they do
 };
 
 }  // namespace fakequant

@@ -244,6 +244,24 @@ TEST(Runner, AJournalThatWasCutAnywhereBecomesTheSame) {
   }
 }
 
+TEST(Runner, AStopIsWithdrawnWhereWhatFailedWasMadeAgain) {
+  Fixture f;
+  f.plan.config.criteria.push_back(criterion("loads == 1", true));
+  f.plan.measurements[1].id.kind = "load";
+  f.measurer.answers["d1"] = {.failure = "out of memory"};
+  EXPECT_EQ(f.run().end, RunEnd::stopped);
+  EXPECT_EQ(f.run().end, RunEnd::stopped) << "it still holds";
+  f.measurer.answers["d1"] = {};
+  RunResult result = f.run({.retry = true});
+  EXPECT_EQ(result.end, RunEnd::done);
+  EXPECT_FALSE(result.crossed);
+  Lines lines = f.lines();
+  EXPECT_EQ(std::ranges::count(lines, "decision stop"), 1);
+  EXPECT_EQ(std::ranges::count(lines, "decision go_on"), 1);
+  f.run();
+  EXPECT_EQ(f.lines(), lines) << "said once";
+}
+
 TEST(Runner, AChangedExperimentKeepsWhatItStillWants) {
   Fixture f;
   f.measurer.answers["d1"] = {0, "", false, false, {"careful"}};

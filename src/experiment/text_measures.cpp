@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "engine/non_finite.h"
 #include "evaluate/comparison.h"
 #include "evaluate/evaluated_text.h"
@@ -14,8 +12,6 @@
 namespace fakequant {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 std::string so_far(const PerplexitySum& sum) {
   if (sum.token_count() == 0) return "";
@@ -29,6 +25,11 @@ std::string so_far(const VariantComparison& comparison) {
   return comparison.failure ? "" : fmt::format("KLD {:.6f}", comparison.divergence.kld_so_far());
 }
 
+// The tokens of a text that are read.
+double read_tokens(ModelBench& bench, size_t text) {
+  return static_cast<double>(bench.session().texts()[text].chunks) * bench.decode().context;
+}
+
 }  // namespace
 
 Json measure_perplexity(MeasureContext& context) {
@@ -36,18 +37,19 @@ Json measure_perplexity(MeasureContext& context) {
   bench.prepare(context);
   context.progress({0, "", true});
   size_t index = *context.measurement.text;
-  BaselineLogits& logits = bench.logits(index);
-  Clock::time_point start = Clock::now();
-  PerplexitySum sum;
-  for (size_t stage = 0; stage < logits.stage_count(); ++stage) {
-    logits.open(stage);
-    logits.add_to(sum);
-    context.progress(
-        {static_cast<double>(stage + 1) / static_cast<double>(logits.stage_count()), so_far(sum), true});
+  // Of the model, not of the text: once.
+  if (index == 0) {
+    for (const std::string& warning : bench.context_warnings()) context.warn(warning);
   }
-  logits.release();
-  double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return evaluated_text_json(EvaluatedText(bench.text(index), sum, seconds), false);
+  uint64_t done = 0;
+  auto step = [&](const ComparisonStep& at) {
+    done += at.tokens;
+    context.progress(
+        {static_cast<double>(done) / read_tokens(bench, index), so_far(at.so_far->baseline), true});
+  };
+  ComparisonResult found = bench.session().measure_baseline(index, step);
+  EvaluatedText text(bench.session().texts()[index], found.baseline, found.baseline_seconds);
+  return evaluated_text_json(text, false);
 }
 
 Json measure_divergence(MeasureContext& context) {
@@ -55,22 +57,21 @@ Json measure_divergence(MeasureContext& context) {
   bench.prepare(context);
   size_t index = *context.measurement.text;
   const SessionVariant& visiting = bench.variant();
-  BaselineLogits& logits = bench.logits(index);
   uint64_t done = 0;
-  // Both models read every token; where the baseline's logits are there, it is told of them at once.
-  auto all =
-      static_cast<double>(2 * bench.text(index).chunks * static_cast<uint64_t>(bench.decode().context));
+  // Both models read every token; where the baseline's logits are there, it is told of them at once. They take turns: what comes after
+  // the variant's part is the baseline's.
+  context.progress({0, "", true});
   auto step = [&](const ComparisonStep& at) {
     done += at.tokens;
     std::string note = at.variant ? so_far(at.so_far->variants[*at.variant]) : so_far(at.so_far->baseline);
-    context.progress({static_cast<double>(done) / all, note, false});
+    context.progress(
+        {static_cast<double>(done) / (2 * read_tokens(bench, index)), note, at.variant.has_value()});
   };
-  ComparisonResult found = compare_variants(logits, std::span(&visiting.variant(), 1), step);
+  VariantComparison comparison = bench.session().compare(visiting.variant(), index, step);
   context.progress({1, "", false});
   visiting.check_restored();
-  const VariantComparison& comparison = found.variants.front();
   if (comparison.failure) throw NonFiniteError("{}", *comparison.failure);
-  EvaluatedText text(bench.text(index), comparison.divergence, comparison.seconds);
+  EvaluatedText text(bench.session().texts()[index], comparison.divergence, comparison.seconds);
   Json result = evaluated_text_json(text, context.plan.config.measures.per_chunk);
   if (bench.recipe() != nullptr) result["recipe"] = recipe_json(*bench.recipe(), visiting.report());
   return result;

@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tensors/plan_remarks.h"
 #include "tensors/rounder.h"
+#include "tensors/storage.h"
 
 namespace fakequant {
 namespace {
@@ -110,28 +112,10 @@ void check_rounders(const Plan& plan, const Model& model, const ImportanceMatrix
   }
 }
 
-std::vector<std::string> plan_remarks(const Plan& plan, const Model& model,
-                                      const ImportanceMatrix& importance) {
-  std::vector<std::string> remarks;
-  for (const std::string& rule : plan.unused_rules)
-    remarks.push_back(
-        fmt::format("{} decides nothing: every tensor it matches is taken by an earlier rule", rule));
-  for (const SkippedTensor& skipped : plan.skipped) {
-    remarks.push_back(fmt::format("left as it is: '{}' does not take {}: {}",
-                                  printable(model.tensors()[skipped.tensor_index].info->name), skipped.format,
-                                  skipped.reason));
-  }
-  if (importance.empty()) return remarks;
-  std::vector<std::string> unweighted;
-  for (const PlannedTensor& planned : plan.tensors) {
-    const TensorInfo& info = *model.tensors()[planned.tensor_index].info;
-    if (planned.format.is_ggml() && !planned.format.leaves_values() && importance.weights_for(info).empty())
-      unweighted.push_back(printable(info.name));
-  }
-  if (!unweighted.empty())
-    remarks.push_back(fmt::format("the importance matrix has no entry for {}: rounded without importance",
-                                  some_of(unweighted)));
-  return remarks;
+std::vector<std::string> remarks_of(const Plan& plan, const Model& model,
+                                    const ImportanceMatrix& importance) {
+  PlannedRounders rounders(model, plan, importance, 0);
+  return plan_remarks(plan, model.tensors(), rounders.without_importance(), "the importance matrix");
 }
 
 void check_vocabulary(const PlannedModel& model, const PlannedModel& baseline) {

@@ -21,9 +21,8 @@ Plan plan_variant(const ConfigVariant& variant, const Model& model);
 // Throws Error for a planned tensor that cannot be rounded: a format that needs importance and finds none.
 void check_rounders(const Plan& plan, const Model& model, const ImportanceMatrix& importance);
 
-// What is worth knowing of a plan: rules that decide nothing, tensors left out, missing importance.
-std::vector<std::string> plan_remarks(const Plan& plan, const Model& model,
-                                      const ImportanceMatrix& importance);
+// What is worth knowing of a plan: plan_remarks() with this importance matrix.
+std::vector<std::string> remarks_of(const Plan& plan, const Model& model, const ImportanceMatrix& importance);
 
 // Throws Error where the two have different vocabularies: their distributions cannot be compared.
 void check_vocabulary(const PlannedModel& model, const PlannedModel& baseline);

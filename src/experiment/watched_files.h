@@ -10,6 +10,7 @@ namespace fakequant {
 
 class WatchedFiles {
  public:
+  WatchedFiles() = default;  // of none
   // Remembers which files stand under these names now, how long they are and when they were written.
   explicit WatchedFiles(const std::vector<std::string>& paths);
 

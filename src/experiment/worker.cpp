@@ -23,8 +23,14 @@ class Worker {
   Worker(const WorkerChannel& channel, WorkerBegin begin, const DemoFiles& demo)
       : channel_(channel),
         limit_(begin.threads),
-        plan_(plan(std::move(begin), demo)),
-        bench_(plan_, static_cast<int>(max_thread_slots())) {}
+        plan_(plan(begin, demo)),
+        bench_(plan_, static_cast<int>(max_thread_slots()), std::move(begin.broken)) {}
+
+  // Looks at a model and answers.
+  void answer(const WorkerCheck& request) {
+    if (request.model >= plan_.models.size()) throw Error("a worker's request: found a model that is none");
+    send(WorkerProblems{bench_.problems(request.model)});
+  }
 
   // Makes one measurement and answers.
   void answer(const WorkerMeasure& request) {
@@ -50,10 +56,11 @@ class Worker {
   }
 
  private:
-  static ExperimentPlan plan(WorkerBegin begin, const DemoFiles& demo) {
-    begin.overrides.demo = demo;
-    return plan_experiment(parse_experiment(begin.source, begin.path, begin.overrides),
-                           Progress::Mode::silent, begin.hashes);
+  static ExperimentPlan plan(const WorkerBegin& begin, const DemoFiles& demo) {
+    ConfigOverrides overrides = begin.overrides;
+    overrides.demo = demo;
+    return plan_experiment(parse_experiment(begin.source, begin.path, overrides), Progress::Mode::silent,
+                           begin.hashes);
   }
 
   void send(const WorkerAnswer& answer) { channel_.send(to_line(answer)); }
@@ -95,7 +102,7 @@ void serve_worker(const WorkerChannel& channel, const DemoFiles& demo) {
   std::optional<WorkerRequest> first = next_request(channel);
   if (!first) return;
   auto* begin = std::get_if<WorkerBegin>(&*first);
-  if (begin == nullptr) throw Error("a worker's first request: found a measurement, wanted an experiment");
+  if (begin == nullptr) throw Error("a worker's first request: found another one, wanted an experiment");
   std::optional<Worker> worker;
   try {
     worker.emplace(channel, std::move(*begin), demo);
@@ -105,10 +112,13 @@ void serve_worker(const WorkerChannel& channel, const DemoFiles& demo) {
   }
   channel.send(to_line(WorkerReady{}));
   while (std::optional<WorkerRequest> request = next_request(channel)) {
-    const auto* measure = std::get_if<WorkerMeasure>(&*request);
-    if (measure == nullptr)
+    if (const auto* check = std::get_if<WorkerCheck>(&*request)) {
+      worker->answer(*check);
+    } else if (const auto* measure = std::get_if<WorkerMeasure>(&*request)) {
+      worker->answer(*measure);
+    } else {
       throw Error("a worker's request: found a second experiment, wanted a measurement");
-    worker->answer(*measure);
+    }
   }
 }
 

@@ -80,8 +80,8 @@ std::optional<WorkerAnswer> WorkerClient::next_answer(Deadline& deadline) {
   }
 }
 
-// Has a worker that knows the plan; false when that takes too long.
-bool WorkerClient::begin(Deadline& deadline) {
+// Has a worker that knows the plan.
+bool WorkerClient::start(Deadline& deadline) {
   if (child_ != nullptr) return true;
   child_ = std::make_unique<ChildProcess>(options_.command);
   child_->send(to_line(WorkerRequest(options_.begin)));
@@ -100,6 +100,41 @@ bool WorkerClient::begin(Deadline& deadline) {
   return true;
 }
 
+bool WorkerClient::look_at(size_t model, Deadline& deadline, std::vector<std::string>& problems) {
+  std::optional<WorkerAnswer> answer;
+  try {
+    child_->send(to_line(WorkerRequest(WorkerCheck{model})));
+    answer = next_answer(deadline);
+  } catch (const Error& problem) {
+    child_.reset();
+    options_.begin.broken[model] = problem.what();
+    return true;
+  }
+  if (!answer) return false;
+  const auto* found = std::get_if<WorkerProblems>(&*answer);
+  if (found == nullptr)
+    throw Error("the process that measures: found another answer about a model, wanted its problems");
+  for (const std::string& text : found->texts) {
+    if (std::ranges::find(problems, text) == problems.end()) problems.push_back(text);
+  }
+  return true;
+}
+
+bool WorkerClient::look_at_models(Deadline& deadline) {
+  std::vector<std::string> problems;
+  for (size_t model : options_.models) {
+    if (!start(deadline) || !look_at(model, deadline, problems)) return false;
+  }
+  if (!problems.empty()) throw Error("{}", join(problems, "\n"));
+  has_looked_ = true;
+  return true;
+}
+
+bool WorkerClient::begin(Deadline& deadline) {
+  if (!has_looked_ && !look_at_models(deadline)) return false;
+  return start(deadline);
+}
+
 // Reads the answers to one request into `outcome`; false when that takes too long.
 bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, MeasurementOutcome& outcome) {
   using State = MeasurementOutcome::State;
@@ -107,6 +142,9 @@ bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, Measur
     std::optional<WorkerAnswer> answer = next_answer(deadline);
     if (!answer) return false;
     if (auto* step = std::get_if<WorkerProgress>(&*answer)) {
+      // Loading and the baseline have their own time: they come again in a run that goes on, where others had them ready.
+      if (baseline_at_work_ && !step->baseline && deadline.limit)
+        deadline.limit = Clock::now() + clock_time(*options_.most_per_measurement);
       baseline_at_work_ = step->baseline;
       progress(*step);
     } else if (auto* warning = std::get_if<WorkerWarning>(&*answer)) {
@@ -121,7 +159,7 @@ bool WorkerClient::follow(const OnProgress& progress, Deadline& deadline, Measur
       outcome.baseline_failed = failure->baseline;
       return true;
     } else {
-      throw Error("the process that measures: found `ready`, wanted the answer to a request");
+      throw Error("the process that measures: found another answer, wanted that to a measurement");
     }
   }
 }
@@ -134,6 +172,7 @@ MeasurementOutcome WorkerClient::overdue(const Deadline& deadline) {
   outcome.state = MeasurementOutcome::State::failed;
   outcome.failure = fmt::format("took longer than the {} that a measurement may take",
                                 shown_seconds(*options_.most_per_measurement));
+  outcome.baseline_failed = baseline_at_work_;
   return outcome;
 }
 

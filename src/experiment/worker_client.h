@@ -20,6 +20,7 @@ struct WorkerOptions {
 
   std::vector<std::string> command;  // the program and its arguments
   WorkerBegin begin;
+  std::vector<size_t> models;                   // that are looked at before anything is measured
   std::optional<Seconds> most_per_measurement;  // beyond it a measurement has failed
   std::optional<ChildProcess::Clock::time_point>
       end_of_run;                             // from then on it is as if somebody wanted to stop
@@ -32,7 +33,10 @@ class WorkerClient : public Measurer {
   // Starts nothing yet. `on_stop` is told once when somebody wants to stop while a measurement is under way.
   WorkerClient(WorkerOptions options, StopSignals& stop, std::function<void()> on_stop);
 
-  // Throws Error when a worker cannot plan the experiment, or ends before it has.
+  // Before the first one, models are looked at. One that ends its worker is broken: what needs it fails, the rest is measured.
+  //
+  //   throws   Error when a worker cannot plan the experiment, or ends before it has; where models cannot do what is wanted of them,
+  //            a line for each reason
   MeasurementOutcome measure(size_t index, const Measurement& measurement,
                              const OnProgress& progress) override;
 
@@ -50,10 +54,14 @@ class WorkerClient : public Measurer {
     std::optional<TimePoint> earlier() const;
   };
 
-  // The next answer. Nothing when `deadline` is over, or at once when somebody insists on stopping.
+  // The next answer. Throws Error when the worker has ended. Nothing when `deadline` is over, or at once when somebody insists on stopping.
   std::optional<WorkerAnswer> next_answer(Deadline& deadline);
   void look_for_stop(Deadline& deadline);
   bool begin(Deadline& deadline);
+  // These return false when that takes too long.
+  bool start(Deadline& deadline);
+  bool look_at_models(Deadline& deadline);
+  bool look_at(size_t model, Deadline& deadline, std::vector<std::string>& problems);
   bool follow(const OnProgress& progress, Deadline& deadline, MeasurementOutcome& outcome);
   MeasurementOutcome overdue(const Deadline& deadline);
   std::string death() const;
@@ -62,6 +70,7 @@ class WorkerClient : public Measurer {
   StopSignals& stop_;
   std::function<void()> on_stop_;
   bool told_ = false;
+  bool has_looked_ = false;  // at models
   bool baseline_at_work_ = false;
   std::unique_ptr<ChildProcess> child_;
 };

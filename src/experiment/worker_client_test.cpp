@@ -141,6 +141,33 @@ TEST_F(WorkerClientTest, AWorkerThatCannotBeginEndsTheRun) {
   EXPECT_THROW(measure(options), Error);
 }
 
+TEST_F(WorkerClientTest, WhatModelsCannotDoIsToldTogetherBeforeAnythingIsMeasured) {
+  WorkerOptions options = options_of(
+      "read -r c <&3; echo '{\"problems\": [\"a is short\", \"b is short\"]}' >&3\n"
+      "read -r c <&3; echo '{\"problems\": [\"b is short\", \"c speaks no text\"]}' >&3; read -r end <&3");
+  options.models = {0, 2};
+  try {
+    measure(options);
+    FAIL() << "it began";
+  } catch (const Error& problem) {
+    EXPECT_STREQ(problem.what(), "a is short\nb is short\nc speaks no text");
+  }
+}
+
+TEST_F(WorkerClientTest, AModelThatEndsItsWorkerIsBrokenAndTheRestIsMeasured) {
+  // The second worker is told of it, looks at the other model and measures.
+  WorkerOptions options;
+  options.command = {"/bin/sh", "-c",
+                     "read -r begin <&3; echo '{\"ready\": true}' >&3; read -r request <&3\n"
+                     "case $begin in *'\"broken\":[]'*) echo 'fakequant: m0 crashed' >&2; exit 1;; esac\n"
+                     "[ \"$request\" = '{\"check\":1}' ] && echo '{\"problems\": []}' >&3\n"
+                     "read -r m <&3; printf '{\"result\": %s}\\n' \"$begin\" >&3; read -r end <&3"};
+  options.models = {0, 1};
+  MeasurementOutcome outcome = measure(options);
+  ASSERT_EQ(outcome.state, State::measured) << outcome.failure;
+  EXPECT_EQ(outcome.result["begin"]["broken"], Json::parse(R"([{"model": 0, "why": "m0 crashed"}])"));
+}
+
 TEST_F(WorkerClientTest, AFileThatChangedEndsTheRun) {
   WorkerOptions options = options_of("read -r m <&3; echo '{\"result\": 1}' >&3; sleep 60");
   int calls = 0;

@@ -11,6 +11,8 @@ namespace fakequant {
 
 namespace {
 
+constexpr std::string_view kGoOn = "go_on";
+
 std::string in_folder(const std::string& folder, const char* name) {
   return (std::filesystem::path(folder) / name).string();
 }
@@ -25,13 +27,18 @@ std::string text_at(const Json& fields, const char* key, const std::string& plac
               key);
 }
 
+// Whether a decision is about ending the run: what begins with a stop, and is withdrawn where its reasons hold no longer.
+bool is_about_stopping(const std::string& action) {
+  return action == "stop" || action == kGoOn;
+}
+
 // What makes two records of a kind one, of which the later counts.
 std::string identity_of(const Record& record, std::string_view kind, const std::string& place) {
   if (kind == "criterion")
     return Json{text_at(record.fields, "stage", place), text_at(record.fields, "name", place)}.dump();
   if (kind == "decision") {
     // Whether a stage runs is one question, whether the run stops in it another.
-    bool stops = text_at(record.fields, "action", place) == "stop";
+    bool stops = is_about_stopping(text_at(record.fields, "action", place));
     return Json{text_at(record.fields, "stage", place), stops}.dump();
   }
   return record.fields.dump();
@@ -121,6 +128,7 @@ std::vector<const Record*> RunFolder::others(std::string_view kind) const {
       result[place->second] = &record;
     }
   }
+  std::erase_if(result, [](const Record* record) { return record->fields.value("action", "") == kGoOn; });
   return result;
 }
 

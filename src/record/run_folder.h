@@ -51,7 +51,7 @@ class RunFolder {
 
   // Records of a kind that are no measurements (criterion, decision, warning), of this experiment: those behind its record, in order.
   // Of several criteria of the same stage and name, several decisions whether a stage runs, several that stop in it, and several equal
-  // warnings, the last one counts, and stands where the first one stood.
+  // warnings, the last one counts, and stands where the first one stood. A stop that was withdrawn is not among them.
   std::vector<const Record*> others(std::string_view kind) const;
 
   const std::vector<Record>& log() const { return log_; }

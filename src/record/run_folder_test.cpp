@@ -99,6 +99,15 @@ TEST_F(RunFolderTest, TheLastCriterionOfANameStandsWhereTheFirstStood) {
   EXPECT_EQ(outline(folder.others("warning"), "text"), "16 hm; 15 hm; ");
 }
 
+TEST_F(RunFolderTest, AStopThatWasWithdrawnDoesNotCount) {
+  const std::string stop = R"({"kind":"decision","stage":"s","action":"stop","reasons":[]})";
+  const std::string go_on = R"({"kind":"decision","stage":"s","action":"go_on","reasons":[]})";
+  folder_.write("journal.jsonl", kJournal + go_on + "\n");
+  EXPECT_EQ(outline(RunFolder(folder_.path()).others("decision"), "action"), "17 skip; ");
+  folder_.write("journal.jsonl", kJournal + go_on + "\n" + stop + "\n");
+  EXPECT_EQ(outline(RunFolder(folder_.path()).others("decision"), "action"), "17 skip; 19 stop; ");
+}
+
 TEST_F(RunFolderTest, ReadsTheLogAndDoesWithoutIt) {
   EXPECT_EQ(RunFolder(folder_.path()).log().at(1).fields["text"], "hot day");
   std::filesystem::remove(log_);

@@ -113,6 +113,12 @@ TEST(Cost, OfVariantsThatAreAllNoiseIsShort) {
   RunReport report = empty_report();
   for (const char* name : {"a", "b", "c"}) add_divergence(add_variant(report, name, 100), 0.01, 0.02, 0.01);
   EXPECT_EQ(of_kind(report, "cost").at(0).text, "Perplexity is within noise in all 3 variants.");
+  for (ReportVariant& variant : report.variants) variant.tensors = "ffn_norm";
+  EXPECT_EQ(of_kind(report, "cost").at(0).text,
+            "With ffn_norm rounded, perplexity is within noise in all 3 variants.");
+  for (ReportVariant& variant : report.variants) variant.format = "bf16:rtz";
+  EXPECT_EQ(of_kind(report, "cost").at(0).text,
+            "With ffn_norm in bf16:rtz, perplexity is within noise in all 3 variants.");
 }
 
 TEST(Changed, IsSaidWhereNoTextWasMeasured) {

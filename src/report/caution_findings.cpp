@@ -137,7 +137,8 @@ void find_better(const RunReport& report, FindingList& list) {
                   "it may be "
                   "worse. KL divergence says how much changed, whichever way.",
                   names.size() > 1 ? "up to " : "", perplexity_words(*best, Verdict::better), list_of(names),
-                  lines.size() > 1 && report.texts.size() > 1 ? "some text" : report.texts[best->text].name),
+                  lines.size() > 1 && report.texts.size() > 1 ? "some text"
+                                                              : file_name(report.texts[best->text].name)),
       std::move(lines));
 }
 

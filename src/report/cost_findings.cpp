@@ -59,10 +59,21 @@ std::string words_of(const RunReport& report, const Judged& judged) {
   const DivergenceResult& result = *judged.result;
   std::string where = report.texts.size() > 1 ? " on " + report.texts[result.text].name : "";
   Verdict verdict = judge(result, control_of(report, *judged.variant, result));
-  if (verdict == Verdict::same)
-    return fmt::format("{}{}, which is the same to the last bit", report.label(*judged.variant), where);
   return fmt::format("{}{} (perplexity {}, {}, mean KLD {})", report.label(*judged.variant), where,
                      perplexity_words(result, verdict), flip_words(result), figure(result.kld_mean.value));
+}
+
+// What all have in common, as the begin of a sentence about perplexity: "With ffn_norm in bf16:rtz, p"; else "P".
+std::string common_change(const std::vector<const ReportVariant*>& variants) {
+  const ReportVariant& first = *variants.front();
+  auto all_have = [&](const std::string ReportVariant::*field) {
+    return !(first.*field).empty() &&
+           std::all_of(variants.begin(), variants.end(),
+                       [&](const ReportVariant* variant) { return variant->*field == first.*field; });
+  };
+  if (!all_have(&ReportVariant::tensors)) return "P";
+  if (!all_have(&ReportVariant::format)) return fmt::format("With {} rounded, p", first.tensors);
+  return fmt::format("With {} in {}, p", first.tensors, first.format);
 }
 
 // "Perplexity is worse beyond noise in 7 of 19 variants (a, b, c and 4 more), within noise in 12."
@@ -90,15 +101,18 @@ void add_overview(const RunReport& report, const std::vector<const ReportVariant
   }
   constexpr size_t kMostLines = 8;
   if (lines.size() > kMostLines) lines.clear();  // the table has them
-  list.add(fmt::format("Perplexity is {}.", join(parts, ", ")), std::move(lines));
+  list.add(fmt::format("{}erplexity is {}.", common_change(variants), join(parts, ", ")), std::move(lines));
 }
 
 // Both ends of many, by divergence: perplexity can be near the baseline's by chance, distributions cannot.
 void add_ends(const RunReport& report, const std::vector<const ReportVariant*>& variants, FindingList& list) {
   std::vector<Judged> all;
   for (const ReportVariant* variant : variants) {
-    for (const DivergenceResult& result : variant->divergences) all.push_back({variant, &result});
+    for (const DivergenceResult& result : variant->divergences) {
+      if (judge(result, nullptr) != Verdict::same) all.push_back({variant, &result});
+    }
   }
+  if (all.empty()) return;
   auto [least, most] = std::minmax_element(
       all.begin(), all.end(), [](const Judged& a, const Judged& b) { return a.kld() < b.kld(); });
   list.add(fmt::format("The farthest from the baseline is {}; the closest is {}.", words_of(report, *most),

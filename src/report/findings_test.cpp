@@ -329,13 +329,14 @@ TEST(Warnings, HaveTheirVariant) {
 TEST(Warnings, ThatDifferInNumbersAreOne) {
   RunReport report = empty_report();
   for (const char* name : {"a", "b", "c"}) add_variant(report, name, 1);
-  report.warnings.push_back({90, "storing changed 1,540,058 values by up to 8.6e-05", std::nullopt, 0});
-  report.warnings.push_back({91, "storing changed 12 values by up to 0.25", std::nullopt, 1});
+  report.warnings.push_back({90, "odd: 1,540,058 values by up to 8.6e-05", std::nullopt, 0});
+  report.warnings.push_back({91, "odd: 12 values by up to 0.25", std::nullopt, 1});
   report.warnings.push_back({92, "another", std::nullopt, 2});
+  report.warnings.push_back(
+      {93, "storing changed 12 values by up to 0.25", std::nullopt, 2});  // find_store_errors tells
   std::vector<Finding> found = of_kind(report, "warnings");
   ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0].text,
-            "a: storing changed 1,540,058 values by up to 8.6e-05. With other numbers also: b.");
+  EXPECT_EQ(found[0].text, "a: odd: 1,540,058 values by up to 8.6e-05. With other numbers also: b.");
   EXPECT_EQ(found[0].lines, (Lines{90, 91}));
   EXPECT_EQ(found[1].text, "c: another.");
 }

@@ -234,6 +234,10 @@ void find_warnings(const RunReport& report, FindingList& list) {
   };
   std::vector<std::pair<std::string, Group>> groups;
   for (const ReportWarning& warning : report.warnings) {
+    // Told by the numbers already, of all variants at once (find_store_errors).
+    if (warning.variant && report.variants[*warning.variant].difference &&
+        warning.text.starts_with("storing changed "))
+      continue;
     std::string shape = without_numbers(warning.text);
     auto group =
         std::find_if(groups.begin(), groups.end(), [&](const auto& other) { return other.first == shape; });

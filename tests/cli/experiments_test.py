@@ -69,6 +69,23 @@ class Check(ProgramTest):
             self.assertIn(tomllib.loads(path.read_text())["title"], result.stdout)
             self.assertEqual(result.stderr, "")
 
+    def test_the_plan_fits_a_page(self):
+        for path in EXAMPLES:
+            for line in run("run", path, "--check").stdout.splitlines():
+                self.assertLessEqual(len(line), 100, line)
+
+    def test_what_is_left_out_says_why(self):
+        shown = " ".join(run("run", SOURCE / "experiments" / "ffn_norm_bf16.toml", "--check").stdout.split())
+        self.assertRegex(shown, r"layers 0-9 - - - left out")
+        self.assertIn("layers 0-9 is left out: layer selection '0-9': the model has no layer 6; its layers are 0-5", shown)
+        self.assertIn("measured of control: bf16:rne everywhere: difference, divergence, generation", shown)
+        self.assertRegex(shown, r"20 measurements of 4 variants, about \d+ (s|min) in all")
+
+    def test_a_text_that_is_too_short_is_told(self):
+        text = self.write("short.txt", b"a few words")
+        self.assert_refused("run", SOURCE / "experiments" / "kv_cache.toml", "--file", text, "--check",
+                            says=("short.txt: found ", "wanted at least 512 (two chunks of context 256)"))
+
     def test_json_has_every_measurement_with_its_time(self):
         path = SOURCE / "experiments" / "kv_cache.toml"
         result = json.loads(run("run", path, "--check", "--chunks", 2, "--json", "-").stdout)

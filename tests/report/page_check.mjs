@@ -237,7 +237,7 @@ const checks = {
   async 'draws what is chosen'(page) {
     const select = page.locator('.controls select').first();
     if ((await select.count()) === 0) return;
-    const marks = () => select.evaluate((element) => [...element.closest('figure').querySelectorAll('.role-mark path')].map((path) => path.getAttribute('d') + path.getAttribute('transform')).join());
+    const marks = () => select.evaluate((element) => [...element.closest('figure').querySelectorAll('.role-mark path, .role-mark text')].map((mark) => mark.outerHTML).join());  // a map's cells stay where they are
     const before = await marks();
     await select.selectOption({index: 1});
     await page.waitForTimeout(200);
