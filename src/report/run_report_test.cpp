@@ -77,6 +77,15 @@ TEST(ReadRunReport, PutsResultsWhereTheyBelong) {
   EXPECT_EQ(report.settings[1].value, "1, 2");
 }
 
+TEST(ReadRunReport, NamesAnExperimentWithoutATitleByItsFolder) {
+  Folder folder;
+  std::string untitled = kExperiment;
+  untitled.replace(untitled.find("\"t\""), 3, "\"\"");
+  RunReport report = folder.read({untitled});
+  EXPECT_EQ(report.title, "fakequant-report-" + std::to_string(::getpid()));
+  EXPECT_EQ(read_run_report(RunFolder(report.folder + "/.")).title, report.title);
+}
+
 TEST(ReadRunReport, KeepsFailures) {
   Folder folder;
   RunReport report = folder.read(
