@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "gguf/mapped_file.h"
 #include "gguf/pending_file.h"
+#include "record/run_files.h"
 #include "report/csv.h"
 #include "report/json_report.h"
 #include "report/markdown.h"
@@ -88,8 +89,9 @@ class EarlierFile {
   std::optional<PendingFile> copy_;  // removed unless it is published
 };
 
-// Refuses a path where something lies that is not a report of ours.
+// Refuses a path where something lies that is not a report of ours, and a run's own files even with `replace`.
 void check_report_target(const std::string& path, ReportFormat format, bool replace, uint64_t bytes) {
+  refuse_run_file(path, printable(path));
   check_output(path, {}, true, bytes);
   if (replace || !fs::exists(path)) return;
   if (is_report(begin_of(path), format)) return;

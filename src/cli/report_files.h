@@ -38,7 +38,8 @@ class PendingReport {
  public:
   // Writes all of them to disk under temporary names, each where `target` says that its name is; makes the folder of CSV files.
   //
-  //   throws   Error when a folder cannot be written, the disk is full, or a file of that name is there that is no report, unless `replace`
+  //   throws   Error when a folder cannot be written, the disk is full, or a file of that name is there that is no report, unless `replace`, or one
+  //            that a run is kept in (is_run_file)
   PendingReport(std::vector<ReportFile> files, const std::string& folder, bool replace);
   // One file under a path of its own.
   PendingReport(ReportFile file, const std::string& path, bool replace);

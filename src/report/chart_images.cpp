@@ -27,7 +27,13 @@ namespace fs = std::filesystem;
 class WorkFolder {
  public:
   WorkFolder() {
-    std::string pattern = (fs::temp_directory_path() / "fakequant-charts-XXXXXX").string();
+    std::error_code problem;
+    fs::path place = fs::temp_directory_path(problem);
+    if (problem) {
+      throw Error("no folder for temporary files, in which charts are drawn: {}; TMPDIR may name one",
+                  problem.message());
+    }
+    std::string pattern = (place / "fakequant-charts-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr)
       throw Error("{}: cannot make a folder: {}", printable(pattern), std::strerror(errno));
     path_ = pattern;

@@ -166,7 +166,61 @@ class ReportTest(support.ProgramTest):
         self.run_ok("report", folder, "--force")
         self.assertIn("small run", (folder / "report.md").read_text())
         result = self.run_ok("report", folder, "--format", "md", "-o", folder / "journal.jsonl", code=support.FAILED)
-        self.assertIn("is no report", result.stderr)
+        self.assertIn("is part of a run", result.stderr)
+
+    def test_never_replaces_what_a_run_is_kept_in(self):
+        folder, other = self.run_folder(), self.run_folder("cut")
+        before = {path: path.read_bytes() for run in (folder, other) for path in run.iterdir()}
+        link = self.path("link")
+        link.symlink_to(folder / "journal.jsonl")
+        for target in (*before, link):
+            for force in ((), ("--force",)):
+                with self.subTest(target=target, force=force):
+                    result = self.run_ok("report", folder, "--format", "md", "-o", target, *force, code=support.FAILED)
+                    self.assertIn("is part of a run", result.stderr)
+                    self.assertEqual(result.stderr.count("\n"), 1)
+                    self.run_ok("report", folder, "--compare", other, "--format", "md", "-o", target, *force, code=support.FAILED)
+            result = self.run_ok("report", folder, "--json", target, code=support.FAILED)
+            self.assertIn("is part of a run", result.stderr)
+        self.assertEqual({path: path.read_bytes() for run in (folder, other) for path in run.iterdir()}, before)
+
+    def test_writes_one_format_to_standard_output(self):
+        folder = self.run_folder()
+        names = sorted(path.name for path in folder.iterdir())
+        empty = self.path("empty")
+        empty.mkdir()
+        printed = self.run_ok("report", folder, "--format", "md", "-o", "-", cwd=empty).stdout
+        compared = self.run_ok("report", folder, "--compare", folder, "--format", "json", "-o", "-", cwd=empty).stdout
+        self.assertEqual(list(empty.iterdir()), [])
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), names)
+        json.loads(compared)
+        self.run_ok("report", folder, "--format", "md")
+        self.assertEqual(printed, (folder / "report.md").read_text())
+        for more in ((), ("--format", "csv"), ("--format", "md,json"), ("--format", "md", "--json", "-")):
+            with self.subTest(more):
+                result = self.run_ok("report", folder, "-o", "-", *more, code=support.WRONG_USAGE, cwd=empty)
+                self.assertEqual(result.stdout, "")
+                self.assertIn("standard output", result.stderr)
+
+    def test_charts_that_cannot_be_drawn_there_are_refused_in_one_sentence(self):
+        folder, other = self.run_folder(), self.run_folder("cut")
+        nowhere = {**os.environ, "TMPDIR": str(self.path("nowhere"))}
+        result = self.run_ok("report", folder, "--charts", self.path("charts"), code=support.FAILED, env=nowhere)
+        self.assertRegex(result.stderr, r"^fakequant: .*temporary files.*TMPDIR")
+        self.assertEqual(result.stderr.count("\n"), 1)
+        for place in (folder, other, f"{folder}/."):
+            result = self.run_ok("report", folder, "--charts", place, code=support.FAILED)
+            self.assertIn("found the folder of a run, wanted one for images", result.stderr)
+        self.assertEqual(len(list(folder.iterdir())), 3)
+
+    def test_a_run_without_a_title_has_the_name_of_its_folder(self):
+        folder = self.run_folder()
+        journal = folder / "journal.jsonl"
+        journal.write_text(journal.read_text().replace('"title": "small run"', '"title": ""', 1))
+        result = self.run_ok("report", folder, "--format", "md,html")
+        self.assertTrue(result.stdout.startswith("small\n\n"), result.stdout)
+        self.assertIn("\n# small\n", (folder / "report.md").read_text())
+        self.assertIn("<h1>small</h1>", (folder / "report.html").read_text())
 
     def test_tables_of_an_earlier_report_do_not_stay(self):
         folder = self.run_folder()
