@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "engine/codec.h"
 #include "gguf/pending_file.h"
+#include "record/run_files.h"
 
 namespace fakequant::cli {
 
@@ -126,6 +127,7 @@ Model open_model(const std::string& argument) {
 
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others) {
   if (common.json_path.empty() || common.json_path == "-") return;
+  refuse_run_file(common.json_path, "--json " + printable(common.json_path));
   check_output(common.json_path, others, true, 0);
   // An output does not exist yet: it is known by its place alone.
   for (const std::string& other : others) {

@@ -78,8 +78,8 @@ DemoFiles demo_files();
 // Opens a MODEL argument.
 Model open_model(const std::string& argument);
 
-// Refuses a --json file before any work is done: one of `others` (inputs and outputs), not a regular file, in
-// a folder that cannot be written. An existing JSON file may be replaced.
+// Refuses a --json file before any work is done: one of `others` (inputs and outputs), one that a run is kept
+// in, not a regular file, in a folder that cannot be written. An existing JSON file may be replaced.
 void check_json_target(const CommonOptions& common, const std::vector<std::string>& others);
 
 // Writes what `make_result` gives to common.json_path when there is one: whole or not at all. Text that is

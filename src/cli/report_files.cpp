@@ -1,14 +1,18 @@
 #include "cli/report_files.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <span>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "gguf/mapped_file.h"
 #include "gguf/pending_file.h"
+#include "record/run_files.h"
 #include "report/csv.h"
 #include "report/json_report.h"
 #include "report/markdown.h"
@@ -16,6 +20,8 @@
 
 namespace fakequant::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct FormatRow {
   ReportFormat format;
@@ -38,19 +44,56 @@ std::string json_text(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string begin_of(const std::string& path) {
-  constexpr size_t kBeginBytes = 4096;
-  std::string begin(kBeginBytes, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  begin.resize(static_cast<size_t>(file.gcount()));
-  return begin;
+std::string folder_of(const std::string& path) {
+  return fs::path(path).parent_path().string();
 }
 
-// Refuses a path where something lies that is not a report of ours.
+std::string begin_of(const std::string& path) {
+  constexpr size_t kBeginBytes = 4096;
+  std::array<char, kBeginBytes> begin{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(begin.data(), begin.size());
+  return {begin.data(), static_cast<size_t>(file.gcount())};
+}
+
+// A table that some report wrote: NAME.csv whose header line ends as ours do.
+bool is_our_table(const fs::directory_entry& file) {
+  if (!fs::is_regular_file(file.symlink_status()) || file.path().extension() != ".csv") return false;
+  std::string begin = begin_of(file.path().string());
+  return std::string_view(begin).substr(0, begin.find('\n') + 1).ends_with(row_of(ReportFormat::csv).mark);
+}
+
+// What lies under a name before it is replaced, so that it can be put back.
+class EarlierFile {
+ public:
+  explicit EarlierFile(const std::string& path) : path_(path) {
+    if (!fs::exists(path)) return;
+    MappedFile file(path);
+    copy_.emplace(path, 0);
+    copy_->copy_from(file, 0, 0, file.bytes().size());
+  }
+
+  void restore() noexcept {
+    try {
+      if (copy_)
+        copy_->publish(true);
+      else
+        fs::remove(path_);
+    } catch (const std::exception&) {
+      // What made the restoring necessary is what gets told.
+    }
+  }
+
+ private:
+  std::string path_;
+  std::optional<PendingFile> copy_;  // removed unless it is published
+};
+
+// Refuses a path where something lies that is not a report of ours, and a run's own files even with `replace`.
 void check_report_target(const std::string& path, ReportFormat format, bool replace, uint64_t bytes) {
+  refuse_run_file(path, printable(path));
   check_output(path, {}, true, bytes);
-  if (replace || !std::filesystem::exists(path)) return;
+  if (replace || !fs::exists(path)) return;
   if (is_report(begin_of(path), format)) return;
   throw Error(
       "{}: exists and is no report of fakequant; give another place with --output, or --force to replace it",
@@ -145,8 +188,7 @@ struct PendingReport::Entry {
 };
 
 PendingReport::PendingReport(std::vector<ReportFile> files, const std::string& folder, bool replace) {
-  for (const ReportFile& file : files)
-    add(file, (std::filesystem::path(folder) / file.name).string(), replace);
+  for (const ReportFile& file : files) add(file, (fs::path(folder) / file.name).string(), replace);
 }
 
 PendingReport::PendingReport(ReportFile file, const std::string& path, bool replace) {
@@ -158,47 +200,59 @@ PendingReport::~PendingReport() = default;
 void PendingReport::add(const ReportFile& file, const std::string& path, bool replace) {
   bool in_folder = file.format == ReportFormat::csv;
   if (in_folder) {
-    std::string folder = std::filesystem::path(path).parent_path().string();
+    std::string folder = folder_of(path);
     std::error_code error;
-    std::filesystem::create_directory(folder, error);
+    fs::create_directory(folder, error);
     if (error) throw Error("{}: the folder cannot be made: {}", printable(folder), error.message());
   }
   check_report_target(path, file.format, replace, file.content.size());
   PendingFile pending(path, 0);
   pending.write(0, std::as_bytes(std::span(file.content)));
+  pending.sync();
   entries_.push_back({path, std::move(pending), in_folder});
 }
 
-// Tables of an earlier report that this one does not have would be read as if they belonged to it.
-void PendingReport::remove_stale_tables() const {
-  std::set<std::filesystem::path> folders, written;
-  for (const Entry& entry : entries_) {
-    if (!entry.in_folder) continue;
-    written.insert(entry.path);
-    folders.insert(std::filesystem::path(entry.path).parent_path());
-  }
-  for (const std::filesystem::path& folder : folders) {
-    std::error_code error;
-    for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
-      bool is_table = file.path().extension() == ".csv" && file.is_regular_file(error);
-      if (!is_table || written.contains(file.path())) continue;
-      if (is_report(begin_of(file.path().string()), ReportFormat::csv))
-        std::filesystem::remove(file.path(), error);
-    }
-  }
-}
-
 std::vector<std::string> PendingReport::publish() {
-  std::vector<std::string> paths;
-  for (Entry& entry : entries_) {
-    entry.file.publish(true);
-    std::string shown =
-        entry.in_folder ? std::filesystem::path(entry.path).parent_path().string() + "/" : entry.path;
-    if (std::find(paths.begin(), paths.end(), shown) == paths.end()) paths.push_back(std::move(shown));
+  // All copies are made before anything gets its name: a full disk changes nothing.
+  std::vector<EarlierFile> earlier;
+  for (const Entry& entry : entries_) earlier.emplace_back(entry.path);
+  size_t published = 0;
+  try {
+    for (Entry& entry : entries_) {
+      entry.file.publish(true);
+      ++published;
+    }
+  } catch (...) {
+    while (published > 0) earlier[--published].restore();
+    throw;
   }
   remove_stale_tables();
+  std::vector<std::string> paths;
+  for (const Entry& entry : entries_) {
+    std::string shown = entry.in_folder ? folder_of(entry.path) + "/" : entry.path;
+    if (std::find(paths.begin(), paths.end(), shown) == paths.end()) paths.push_back(std::move(shown));
+  }
   entries_.clear();
   return paths;
+}
+
+void PendingReport::remove_stale_tables() const {
+  std::set<std::string> folders, own;
+  for (const Entry& entry : entries_) {
+    if (entry.in_folder) folders.insert(folder_of(entry.path));
+    own.insert(entry.path);
+  }
+  for (const std::string& folder : folders) {
+    for (const fs::directory_entry& file : fs::directory_iterator(folder)) {
+      std::string path = file.path().string();
+      if (own.contains(path) || !is_our_table(file)) continue;
+      std::error_code error;
+      fs::remove(path, error);
+      if (error)
+        throw Error("{}: a table of an earlier report cannot be removed: {}", printable(path),
+                    error.message());
+    }
+  }
 }
 
 }  // namespace fakequant::cli

@@ -36,9 +36,10 @@ bool is_report(std::string_view begin, ReportFormat format);
 // Files that are to appear together.
 class PendingReport {
  public:
-  // Writes all of them under temporary names, each where `target` says that its name is; makes the folder of CSV files.
+  // Writes all of them to disk under temporary names, each where `target` says that its name is; makes the folder of CSV files.
   //
-  //   throws   Error when a folder cannot be written, the disk is full, or a file of that name is there that is no report, unless `replace`
+  //   throws   Error when a folder cannot be written, the disk is full, or a file of that name is there that is no report, unless `replace`, or one
+  //            that a run is kept in (is_run_file)
   PendingReport(std::vector<ReportFile> files, const std::string& folder, bool replace);
   // One file under a path of its own.
   PendingReport(ReportFile file, const std::string& path, bool replace);
@@ -46,13 +47,17 @@ class PendingReport {
   PendingReport(const PendingReport&) = delete;
   PendingReport& operator=(const PendingReport&) = delete;
 
-  // Gives them their names. Returns the paths; of CSV files that of their folder, once.
+  // Gives them their names, all or none: where one cannot have its own, those before it are what they were (unless the disk fails then
+  // too). In the folder of CSV files, tables of an earlier report that this one does not have are removed; other files stay. Returns the
+  // paths; of CSV files that of their folder, once.
+  //
+  //   throws   Error when a file cannot have its name, or an earlier table cannot be removed
   std::vector<std::string> publish();
 
  private:
   struct Entry;
-  void remove_stale_tables() const;
   void add(const ReportFile& file, const std::string& path, bool replace);
+  void remove_stale_tables() const;
 
   std::vector<Entry> entries_;
 };

@@ -81,6 +81,15 @@ void warn_of(const MeasureContext& context, const std::vector<TensorResult>& ten
       counted(inexact, "rounded value"), counted(count, "tensor"), largest));
 }
 
+// Tensors that were chosen and do not fit their format.
+Json skipped_json(const Model& model, const Plan& plan) {
+  Json tensors = Json::array();
+  for (const SkippedTensor& skipped : plan.skipped) {
+    tensors.push_back(skipped_tensor_json(*model.tensors()[skipped.tensor_index].info, skipped));
+  }
+  return tensors;
+}
+
 uint64_t input_bytes(const Model& model, const Plan& plan) {
   uint64_t bytes = 0;
   for (const PlannedTensor& planned : plan.tensors)
@@ -120,6 +129,7 @@ Json measure_difference(MeasureContext& context) {
   survey_rounding(model, plan, rounders, layout, settings.epsilon, visit, advance);
   warn_of(context, results);
   return {{"plan", plan_totals_json(plan, layout)},
+          {"skipped", skipped_json(model, plan)},
           {"tensors", std::move(tensors)},
           {"total", total_json(total, results)},
           {"file", file_json(model, layout, results)}};

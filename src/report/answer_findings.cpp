@@ -165,7 +165,8 @@ void find_texts(const RunReport& report, FindingList& list) {
                                  range, for_count(counts.most, "is", "are"));
   for (const ReportVariant& control : report.variants) {
     if (!control.is_control || !control.generation) continue;
-    text += fmt::format("; with the control, whose differences are noise, {} of {}",
+    bool is_noise = !control.divergences.empty() && std::ranges::all_of(control.divergences, measures_noise);
+    text += fmt::format("; with the control{}, {} of {}", is_noise ? ", whose differences are noise" : "",
                         control.generation->identical, control.generation->texts.size());
     counts.lines.push_back(control.generation->line);
   }

@@ -163,6 +163,29 @@ TEST(Best, SaysWhereNothingIsWithinNoise) {
       "per weight of the model), mean KLD 0.01.");
 }
 
+TEST(Best, IsSaidOfEachModel) {
+  RunReport report = empty_report();
+  ReportModel second = report.models[0];
+  second.name = "large";
+  report.models.push_back(second);
+  for (size_t model : {0u, 1u}) {
+    for (uint64_t bits : {4000u, 6000u}) {
+      ReportVariant& variant = add_variant(report, fmt::format("by {}", bits), 100);
+      variant.model = model;
+      variant.model_bits = BitCount{bits, 1000};
+      // Of the second model nothing is within noise.
+      add_divergence(variant, model == 0 ? 0.01 : 0.5, 0.02, 0.01 + 0.01 * static_cast<double>(model));
+    }
+  }
+  std::vector<Finding> found = of_kind(report, "best");
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_TRUE(
+      found[0].text.starts_with("The smallest whose perplexity stays within noise is by 4000 (tiny): "))
+      << found[0].text;
+  EXPECT_TRUE(found[1].text.starts_with("No variant of large stays within noise; the least divergence "))
+      << found[1].text;
+}
+
 TEST(Frontier, NamesThoseThatNoneBeats) {
   RunReport report = empty_report();
   struct Row {

@@ -36,6 +36,10 @@ bool all_same(const ReportVariant& variant) {
   return !variant.divergences.empty();
 }
 
+std::string on_text(const RunReport& report, const DivergenceResult& result) {
+  return report.texts.size() > 1 ? " on " + report.texts[result.text].name : "";
+}
+
 }  // namespace
 
 void find_partly_unchanged(const RunReport& report, FindingList& list) {
@@ -138,6 +142,23 @@ void find_better(const RunReport& report, FindingList& list) {
       std::move(lines));
 }
 
+void find_control_beyond_noise(const RunReport& report, FindingList& list) {
+  for (const ReportVariant& control : report.variants) {
+    if (!control.is_control) continue;
+    for (const DivergenceResult& result : control.divergences) {
+      Verdict verdict = judge(result, nullptr);
+      if (verdict != Verdict::worse && verdict != Verdict::better) continue;
+      std::string model = report.models.size() > 1 ? " of " + report.models[control.model].name : "";
+      list.add(
+          fmt::format(
+              "The control{} ({}) is itself beyond noise{}: perplexity {}. It cannot say what is noise, so "
+              "variants are judged by their own errors alone.",
+              model, control.what, on_text(report, result), perplexity_words(result, verdict)),
+          {result.line});
+    }
+  }
+}
+
 void find_control_as_large(const RunReport& report, FindingList& list) {
   std::map<size_t, std::vector<std::string>> names;  // by text
   std::map<size_t, std::vector<size_t>> lines;
@@ -146,7 +167,9 @@ void find_control_as_large(const RunReport& report, FindingList& list) {
     if (!changed_something(*variant)) continue;
     for (const DivergenceResult& result : variant->divergences) {
       const DivergenceResult* control = control_of(report, *variant, result);
-      if (control == nullptr || !control->kld_mean.value || !result.kld_mean.value) continue;
+      if (control == nullptr || !measures_noise(*control) || !control->kld_mean.value ||
+          !result.kld_mean.value)
+        continue;
       if (*control->kld_mean.value < *result.kld_mean.value || *result.kld_mean.value == 0) continue;
       names[result.text].push_back(report.label(*variant));
       lines[result.text].insert(lines[result.text].end(), {result.line, control->line});
@@ -194,9 +217,16 @@ struct SpeedPart {
 constexpr SpeedPart kSpeedParts[] = {{"reading prompts", &SpeedResult::prompt},
                                      {"generating", &SpeedResult::generation}};
 
-// Rounded in memory: its tensors have the types that they had, and so the kernels.
-bool has_the_same_kernels(const ReportVariant& variant) {
-  return variant.file.empty() && variant.cache_type_k.empty() && variant.cache_type_v.empty();
+// Whether it computes with the very kernels of the model: the same types of weights and caches. Where weights were not looked at, no.
+bool has_the_same_kernels(const RunReport& report, const ReportVariant& variant) {
+  auto as_set = [&](const std::string& type, std::string_view setting) {
+    return type.empty() || std::ranges::any_of(report.settings, [&](const Setting& known) {
+             return known.name == setting && known.value == type;
+           });
+  };
+  return variant.file.empty() && as_set(variant.cache_type_k, "cache_type_k") &&
+         as_set(variant.cache_type_v, "cache_type_v") && variant.difference &&
+         variant.difference->file.types_changed == 0;
 }
 
 }  // namespace
@@ -212,7 +242,7 @@ void find_speed_differences(const RunReport& report, FindingList& list) {
       if (!measure.differs || !measure.ratio || !measure.interval) continue;
       double distance = std::abs(*measure.ratio - 1);
       if (distance < kLeastThatCounts) continue;
-      if (has_the_same_kernels(variant)) {
+      if (has_the_same_kernels(report, variant)) {
         largest = std::max(largest, distance);
         lines.push_back(variant.speed->line);
         continue;

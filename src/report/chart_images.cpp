@@ -27,7 +27,13 @@ namespace fs = std::filesystem;
 class WorkFolder {
  public:
   WorkFolder() {
-    std::string pattern = (fs::temp_directory_path() / "fakequant-charts-XXXXXX").string();
+    std::error_code problem;
+    fs::path place = fs::temp_directory_path(problem);
+    if (problem) {
+      throw Error("no folder for temporary files, in which charts are drawn: {}; TMPDIR may name one",
+                  problem.message());
+    }
+    std::string pattern = (place / "fakequant-charts-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr)
       throw Error("{}: cannot make a folder: {}", printable(pattern), std::strerror(errno));
     path_ = pattern;
@@ -111,6 +117,18 @@ void write_scripts(const WorkFolder& work) {
   write_text(work / "draw.js", parts.draw);
 }
 
+// Waits until a file, or the names in a folder, are on the disk.
+std::error_code synced(const fs::path& path) {
+  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return {errno, std::generic_category()};
+  int result = fsync(descriptor);
+  while (result != 0 && errno == EINTR) result = fsync(descriptor);
+  std::error_code problem;
+  if (result != 0) problem = {errno, std::generic_category()};
+  close(descriptor);
+  return problem;
+}
+
 // Brings drawn files to where they belong: first beside their names, on the same disk, then all under them.
 std::vector<std::string> delivered(const WorkFolder& drawn, const std::vector<std::string>& names,
                                    const fs::path& folder) {
@@ -126,6 +144,7 @@ std::vector<std::string> delivered(const WorkFolder& drawn, const std::vector<st
   for (const std::string& name : names) {
     pending.push_back(folder / fmt::format(".{}.{}.tmp", name, getpid()));
     fs::copy_file(drawn / name, pending.back(), fs::copy_options::overwrite_existing, problem);
+    if (!problem) problem = synced(pending.back());
     if (problem) give_up(folder / name);
   }
   for (size_t i = 0; i < names.size(); ++i) {
@@ -133,6 +152,7 @@ std::vector<std::string> delivered(const WorkFolder& drawn, const std::vector<st
     if (problem) give_up(folder / names[i]);
     paths.push_back((folder / names[i]).string());
   }
+  synced(folder);  // not every file system can sync a folder
   return paths;
 }
 

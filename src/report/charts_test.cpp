@@ -51,6 +51,18 @@ TEST(Charts, HoldTheirDataAndNoAddressButTheSchemas) {
   }
 }
 
+TEST(Charts, ShowTheControlAsNoiseOnlyWhereItIs) {
+  RunReport report = empty_report();
+  add_sized(report, "a", 16, 0.001);
+  ReportVariant& control = add_sized(report, "control", 16, 0.001);
+  control.is_control = true;
+  Estimate& ratio = control.divergences[0].ln_ppl_ratio;
+  ratio.value = 2 * *ratio.error();
+  EXPECT_NE(chart(report, "perplexity")->spec.dump().find("inkband_control"), std::string::npos);
+  ratio.value = 3 * *ratio.error();
+  EXPECT_EQ(chart(report, "perplexity")->spec.dump().find("inkband_control"), std::string::npos);
+}
+
 TEST(Charts, AreTheSameForTheSameReport) {
   RunReport report = empty_report();
   add_sized(report, "a", 16, 0.001);

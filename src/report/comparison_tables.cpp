@@ -24,6 +24,17 @@ Cell change_cell(const Estimate& ratio) {
   return share_estimate_cell({.value = change, .error_tokens = std::nullopt, .error_chunks = error}, 0);
 }
 
+Cell distance_cell(const std::optional<Distance>& distance) {
+  return number_cell(distance ? std::optional(distance->errors) : std::nullopt, 0);
+}
+
+const char* kind_of_errors(const ResultPair& pair) {
+  if (pair.identical()) return "identical";
+  std::optional<Distance> distance = pair.apart();
+  if (!distance) return "none";
+  return distance->paired ? "paired" : "unpaired";
+}
+
 const char* verdict_of(const RunReport& report, const ReportVariant& variant,
                        const DivergenceResult& result) {
   return word_of(judge(result, control_of(report, variant, result)));
@@ -38,13 +49,19 @@ constexpr ColumnOf<ResultPair> kResultColumns[] = {
      [](const ResultPair& row) { return change_cell(row.a->ln_ppl_ratio); }},
     {estimates("ppl_change_b", "PPL change, B", "share", "against the baseline of B"),
      [](const ResultPair& row) { return change_cell(row.b->ln_ppl_ratio); }},
-    {numbers("errors_apart", "apart", "standard errors",
-             "distance of the two in standard errors of their difference"),
-     [](const ResultPair& row) { return number_cell(row.errors_apart(), 0); }},
+    {numbers("errors_apart", "PPL apart", "standard errors",
+             "distance of the two changes in standard errors of their difference"),
+     [](const ResultPair& row) { return distance_cell(row.ratios_apart()); }},
     {estimates("kld_mean_a", "mean KLD, A", "nats", "KL divergence from the baseline in A"),
      [](const ResultPair& row) { return estimate_cell(row.a->kld_mean, 0); }},
     {estimates("kld_mean_b", "mean KLD, B", "nats", "KL divergence from the baseline in B"),
      [](const ResultPair& row) { return estimate_cell(row.b->kld_mean, 0); }},
+    {numbers("kld_errors_apart", "KLD apart", "standard errors",
+             "distance of the two mean KLD in standard errors of their difference"),
+     [](const ResultPair& row) { return distance_cell(row.divergences_apart()); }},
+    {words("errors", "errors",
+           "paired: of the differences chunk by chunk; unpaired: as if the runs were independent"),
+     [](const ResultPair& row) { return text_cell(kind_of_errors(row)); }},
     {numbers("flip_share_a", "flips, A", "share", "tokens with another most likely token, in A"),
      [](const ResultPair& row) { return share_cell(row.a->flip_share, 0); }},
     {numbers("flip_share_b", "flips, B", "share", "tokens with another most likely token, in B"),
@@ -118,9 +135,9 @@ std::vector<ReportTable> comparison_tables(const RunPairs& pairs) {
                           make_table("settings", "What differs around them", kFactColumns, pairs.facts),
                           make_table("only", "In one run only", kOnlyColumns, pairs.only)};
   tables[0].note =
-      "The distance takes the runs as independent. On the same text they are not: then even a small one may "
-      "be real, and identical "
-      "digits are the rule.";
+      "Paired: both runs measured the same chunks, and errors are of the differences chunk by chunk. "
+      "Unpaired: errors take the runs as independent, which on the same text is too wide: even a small "
+      "distance may be real. Two runs of one experiment give identical digits.";
   std::vector<ReportTable> result;
   for (ReportTable& table : tables) {
     if (!table.rows.empty()) result.push_back(std::move(table));

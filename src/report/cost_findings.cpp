@@ -171,9 +171,13 @@ void find_cost(const RunReport& report, FindingList& list) {
   for (const ReportVariant* variant : measured) add_cost(report, *variant, list);
 }
 
-void find_best(const RunReport& report, FindingList& list) {
+namespace {
+
+void find_best_of(const RunReport& report, size_t model_index, FindingList& list) {
   std::vector<const ReportVariant*> sized = by_size(report);
+  std::erase_if(sized, [&](const ReportVariant* variant) { return variant->model != model_index; });
   if (sized.size() < 2) return;
+  std::string of = report.models.size() > 1 ? " of " + report.models[model_index].name : "";
   double model = report.models[sized.front()->model].bits_per_weight;
   if (bits_of(*sized.front()) > model - kBitsThatCount) return;  // nothing is saved
   auto best = std::find_if(sized.begin(), sized.end(),
@@ -182,8 +186,8 @@ void find_best(const RunReport& report, FindingList& list) {
     const ReportVariant* gentlest = *std::min_element(
         sized.begin(), sized.end(),
         [](const ReportVariant* a, const ReportVariant* b) { return mean_kld(*a) < mean_kld(*b); });
-    list.add(fmt::format("No variant stays within noise; the least divergence is that of {}, mean KLD {}.",
-                         introduction(report, *gentlest), figure(mean_kld(*gentlest))),
+    list.add(fmt::format("No variant{} stays within noise; the least divergence is that of {}, mean KLD {}.",
+                         of, introduction(report, *gentlest), figure(mean_kld(*gentlest))),
              lines_of(*gentlest));
     return;
   }
@@ -197,6 +201,12 @@ void find_best(const RunReport& report, FindingList& list) {
                report.label(**best), bits_of(**best), own, flips == 0 ? "none" : percent_figure(flips),
                flips == 0 ? "flips" : "flip"),
            lines_of(**best));
+}
+
+}  // namespace
+
+void find_best(const RunReport& report, FindingList& list) {
+  for (size_t model = 0; model < report.models.size(); ++model) find_best_of(report, model, list);
 }
 
 void find_frontier(const RunReport& report, FindingList& list) {

@@ -19,6 +19,7 @@ void find_unchanged_but_different(const RunReport& report, FindingList& list);
 void find_changed_but_same(const RunReport& report, FindingList& list);
 void find_unused(const RunReport& report, FindingList& list);
 void find_better(const RunReport& report, FindingList& list);
+void find_control_beyond_noise(const RunReport& report, FindingList& list);
 void find_control_as_large(const RunReport& report, FindingList& list);
 void find_few_chunks(const RunReport& report, FindingList& list);
 void find_speed_differences(const RunReport& report, FindingList& list);

@@ -33,6 +33,8 @@ constexpr FindingKind kKinds[] = {
     {"store_errors", Severity::caution, "stored types that cannot hold the values", find_store_errors},
     {"unfit_tensors", Severity::caution, "tensors that do not fit their format", find_unfit_tensors},
     {"few_chunks", Severity::caution, "too few chunks for errors over chunks", find_few_chunks},
+    {"control_beyond_noise", Severity::caution, "a control that is no measure of noise",
+     find_control_beyond_noise},
     {"control_as_large", Severity::caution, "variants that differ no more than the control",
      find_control_as_large},
     {"speed_differences", Severity::caution, "times that differ where no kernel does",

@@ -238,6 +238,38 @@ TEST(ControlAsLarge, NamesVariantsThatMoveNoMore) {
   EXPECT_EQ(finding.lines, (Lines{20, 40}));
 }
 
+TEST(ControlBeyondNoise, IsNoMeasureOfNoise) {
+  RunReport report = empty_report();
+  add_divergence(add_variant(report, "a", 1), 0.02, 0.001, 0.001);
+  add_control(report, 0.0222, 0.01);
+  report.variants.back().what = "all weights in int4";
+  report.variants.back().divergences[0].ln_ppl_ratio.error_chunks = 0.0053;
+  Finding finding = one(report, "control_beyond_noise");
+  EXPECT_EQ(finding.text,
+            "The control (all weights in int4) is itself beyond noise: perplexity 2.24 % +/- 0.54 % worse. "
+            "It cannot say what is noise, so variants are judged by their own errors alone.");
+  EXPECT_EQ(finding.severity, Severity::caution);
+  EXPECT_EQ(finding.lines, Lines{40});
+  EXPECT_TRUE(of_kind(report, "control_as_large").empty());
+  EXPECT_NE(one(report, "cost").text.find("worse"), std::string::npos);
+  report.variants.back().divergences[0].ln_ppl_ratio.error_chunks = 0.0112;
+  EXPECT_TRUE(of_kind(report, "control_beyond_noise").empty());
+  EXPECT_EQ(of_kind(report, "control_as_large").size(), 1u);
+  EXPECT_NE(one(report, "cost").text.find("which is noise"), std::string::npos);
+}
+
+TEST(ControlBeyondNoise, DoesNotCallItsTextsNoise) {
+  RunReport report = empty_report();
+  add_texts(add_variant(report, "a", 1), 2, 1, 0);
+  add_texts(add_control(report, 0.0001, 0.01), 2, 1, 0);
+  EXPECT_NE(one(report, "texts").text.find("whose differences are noise"), std::string::npos);
+  report.variants.back().divergences[0].ln_ppl_ratio.value = 0.5;
+  EXPECT_EQ(one(report, "texts").text.find("whose differences are noise"), std::string::npos);
+  EXPECT_NE(one(report, "texts").text.find("; with the control, 1 of 2."), std::string::npos);
+  report.variants.back().divergences.clear();
+  EXPECT_NE(one(report, "texts").text.find("; with the control, 1 of 2."), std::string::npos);
+}
+
 TEST(SpeedDifferences, AreSuspiciousInTheSameTypes) {
   RunReport report = empty_report();
   SpeedResult speed;
@@ -253,6 +285,28 @@ TEST(SpeedDifferences, AreSuspiciousInTheSameTypes) {
             "a: reading prompts is 1.2 times as fast as with the baseline (1.1 to 1.3 with 97 %).");
   report.variants[0].speed->prompt.ratio = 1.008;
   EXPECT_TRUE(of_kind(report, "speed_differences").empty()) << "machines are no steadier";
+}
+
+TEST(SpeedDifferences, BlameTheMachineOnlyWhereNoTypeDiffers) {
+  RunReport report = empty_report();
+  report.settings.push_back({"cache_type_k", "f16"});
+  SpeedResult speed;
+  speed.prompt = {
+      .baseline = 100, .variant = 30, .ratio = 0.3, .interval = Interval{0.2, 0.4, 0.97}, .differs = true};
+  ReportVariant& variant = add_variant(report, "a", 1);
+  variant.speed = speed;
+  auto blames = [&] { return one(report, "speed_differences").text.starts_with("Speeds differ"); };
+  EXPECT_TRUE(blames());
+  variant.cache_type_k = "f16";
+  EXPECT_TRUE(blames());
+  variant.cache_type_k = "";
+  variant.cache_type_v = "q4_0";
+  EXPECT_FALSE(blames());
+  variant.cache_type_v = "";
+  variant.difference->file.types_changed = 1;
+  EXPECT_FALSE(blames());
+  variant.difference.reset();
+  EXPECT_FALSE(blames());
 }
 
 TEST(Versions, OfSeveralSessionsAreTold) {

@@ -4,6 +4,12 @@
 
 namespace fakequant::report {
 
+bool measures_noise(const DivergenceResult& control) {
+  const Estimate& ratio = control.ln_ppl_ratio;
+  std::optional<double> error = ratio.error();
+  return ratio.value && error && std::abs(*ratio.value) <= kErrorsThatCount * *error;
+}
+
 Verdict judge(const DivergenceResult& result, const DivergenceResult* control) {
   const Estimate& ratio = result.ln_ppl_ratio;
   if (!ratio.value) return Verdict::unmeasured;
@@ -11,8 +17,7 @@ Verdict judge(const DivergenceResult& result, const DivergenceResult* control) {
   double distance = std::abs(*ratio.value);
   std::optional<double> error = ratio.error();
   if (error && distance <= kErrorsThatCount * *error) return Verdict::noise;
-  if (control != nullptr && control->ln_ppl_ratio.value &&
-      distance <= std::abs(*control->ln_ppl_ratio.value)) {
+  if (control != nullptr && measures_noise(*control) && distance <= std::abs(*control->ln_ppl_ratio.value)) {
     return Verdict::noise;
   }
   if (!error) return Verdict::unclear;

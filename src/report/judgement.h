@@ -9,7 +9,7 @@ namespace fakequant::report {
 enum class Verdict {
   unmeasured,  // no perplexity
   same,        // every distribution equal to the baseline's: mean KLD exactly 0
-  noise,    // cannot be told from it: within two standard errors of 0, or no further from 0 than the control
+  noise,  // cannot be told from it: within two standard errors of 0, or no further from 0 than a control that is so
   worse,    // a higher perplexity, beyond noise
   better,   // a lower one, beyond noise
   unclear,  // differs, and no error is known to judge by
@@ -18,7 +18,11 @@ enum class Verdict {
 // How many standard errors a difference must be from 0 to count.
 inline constexpr double kErrorsThatCount = 2;
 
-// Judges ln(PPL / baseline's PPL) by error_chunks where there is one, else by error_tokens. `control` is of the same text, or null.
+// Whether a control can say what is noise: it is within two of its own standard errors of 0. Where no error is known, it is not.
+bool measures_noise(const DivergenceResult& control);
+
+// Judges ln(PPL / baseline's PPL) by error_chunks where there is one, else by error_tokens. `control` is of the same text, or null; one
+// that does not measure noise counts as null.
 Verdict judge(const DivergenceResult& result, const DivergenceResult* control);
 
 // The control's result on the same text as `result`; null where there is none, and for the control itself.

@@ -30,9 +30,20 @@ TEST(Judge, PrefersErrorsOverChunks) {
 }
 
 TEST(Judge, NothingBeyondTheControlIsNoise) {
-  DivergenceResult control = result(-0.05, 0.01);
+  DivergenceResult control = result(-0.05, 0.025);
   EXPECT_EQ(judge(result(0.04, 0.001), &control), Verdict::noise);
   EXPECT_EQ(judge(result(0.06, 0.001), &control), Verdict::worse);
+}
+
+TEST(Judge, AControlBeyondItsErrorsIsNoNoise) {
+  DivergenceResult control = result(0.0222, 0.0053);
+  EXPECT_FALSE(measures_noise(control));
+  EXPECT_EQ(judge(result(0.02, 0.001), &control), Verdict::worse);
+  control.ln_ppl_ratio.error_chunks = 0.0111;  // exactly two
+  EXPECT_TRUE(measures_noise(control));
+  EXPECT_EQ(judge(result(0.02, 0.001), &control), Verdict::noise);
+  control.ln_ppl_ratio.error_chunks = control.ln_ppl_ratio.error_tokens = std::nullopt;
+  EXPECT_FALSE(measures_noise(control));
 }
 
 TEST(Judge, TheSameIsExactlyTheSame) {

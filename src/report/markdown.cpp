@@ -75,7 +75,7 @@ std::string summary_line(const RunReport& report) {
 std::string opening(const RunReport& report, const std::vector<Finding>& findings) {
   std::string result =
       fmt::format("{}\n# {}\n\n", kMarkdownMark,
-                  markdown_escaped(report.title.empty() ? "A run of fakequant" : report.title));
+                  markdown_escaped(report.title));
   if (!report.description.empty()) result += markdown_escaped(report.description) + "\n\n";
   result += markdown_escaped(summary_line(report)) + "\n\n";
   // What is wrong with the run itself comes before what it found.

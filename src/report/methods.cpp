@@ -51,7 +51,7 @@ constexpr MethodRow kMethods[] = {
      "which respects that tokens of "
      "a chunk belong together; below eight chunks it is that of independent tokens, which is too small. A "
      "difference counts as noise "
-     "within two standard errors of 0, and where the control is as far from the baseline."},
+     "within two standard errors of 0, and where a control that is so itself is as far from it."},
     {"divergence", "Control",
      "All weights of F32, F16 and BF16 rounded to one harmless format: what it moves shows how far any "
      "rounding moves this model."},

@@ -95,7 +95,7 @@ std::string whole_page(const PageContent& content) {
 
 std::string page_html(const RunReport& report, const RunFolder& folder) {
   std::vector<Chart> all = charts(report);
-  return whole_page({.title = report.title.empty() ? report.folder : report.title,
+  return whole_page({.title = report.title,
                      .lead = page_lead(report),
                      .sections = page_sections(report, folder, charts_html(all)),
                      .charts = charts_json(all),

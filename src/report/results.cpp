@@ -101,17 +101,10 @@ FileDifference read_file_difference(const Fields& from) {
           .metadata_identical = from.flag("metadata_identical")};
 }
 
-// A tensor that was skipped is an object with its name, or the name alone.
+// Names of the tensors that do not fit their format.
 std::vector<std::string> read_skipped(const Fields& result) {
   std::vector<std::string> names;
-  const Json& skipped = result.raw("skipped");
-  if (skipped.is_null()) return names;
-  if (!skipped.is_array()) result.fail("skipped", "a list");
-  for (const Json& tensor : skipped) {
-    bool is_name = tensor.is_string();
-    names.push_back(is_name ? tensor.get<std::string>()
-                            : Fields(tensor, result.place(), "skipped").text("name"));
-  }
+  for (const Fields& tensor : result.objects_or_none("skipped")) names.push_back(tensor.text("name"));
   return names;
 }
 

@@ -51,13 +51,15 @@ class Sentences {
           "The runs have no result in common: no variant of one name was measured on a text of one name.");
       return;
     }
-    size_t different = 0, apart = 0;
+    size_t different = 0, apart = 0, unpaired = 0;
     const ResultPair* farthest = nullptr;
     for (const ResultPair& pair : pairs_.results) {
       if (!pair.identical()) ++different;
-      std::optional<double> errors = pair.errors_apart();
-      if (errors && *errors > kErrorsThatCount) ++apart;
-      if (errors && (farthest == nullptr || *errors > *farthest->errors_apart())) farthest = &pair;
+      std::optional<Distance> distance = pair.apart();
+      if (!distance) continue;
+      if (distance->errors > kErrorsThatCount) ++apart;
+      if (!distance->paired && !pair.identical()) ++unpaired;
+      if (farthest == nullptr || distance->errors > farthest->apart()->errors) farthest = &pair;
     }
     if (different == 0) {
       add("identical", Severity::answer,
@@ -69,9 +71,16 @@ class Sentences {
     std::string text = fmt::format("{} of {} in common {}, {} beyond noise", format_count(different),
                                    counted(count, "result"), for_count(different, "differs", "differ"),
                                    apart == 0 ? "none" : format_count(apart));
-    if (farthest != nullptr && *farthest->errors_apart() > 0) {
+    if (farthest != nullptr && farthest->apart()->errors > 0) {
       text += fmt::format(": the farthest apart is {}, by {:.1f} standard errors of the difference",
-                          words_of(*farthest), *farthest->errors_apart());
+                          words_of(*farthest), farthest->apart()->errors);
+    }
+    if (unpaired > 0) {
+      text += fmt::format(
+          ". For {} the errors are those of unpaired runs, too wide where the text is the same: pairing "
+          "needs "
+          "eight chunks, the same in both runs, and per_chunk = true in their [measure]",
+          unpaired == different ? "these" : format_count(unpaired));
     }
     text += ".";
     add("results_differ", Severity::answer, std::move(text));

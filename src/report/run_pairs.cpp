@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <utility>
 
 namespace fakequant::report {
 namespace {
+
+using ChunkNumber = std::optional<double> ChunkMeasures::*;
 
 // A name in a run and what it stands for, to be compared with that of the other run.
 using Facts = std::vector<std::pair<std::string, std::string>>;
@@ -78,6 +81,56 @@ std::vector<BaselinePair> match_baselines(const RunReport& a, const RunReport& b
   return baselines;
 }
 
+// Whether chunk i of one is chunk i of the other, of one model.
+bool same_chunks(const ResultPair& pair) {
+  const ReportModel& model_a = pair.report_a->models[pair.variant.a->model];
+  const ReportModel& model_b = pair.report_b->models[pair.variant.b->model];
+  const ReportText& text_a = pair.report_a->texts[pair.a->text];
+  const ReportText& text_b = pair.report_b->texts[pair.b->text];
+  return !model_a.hash.empty() && model_a.hash == model_b.hash && !text_a.hash.empty() &&
+         text_a.hash == text_b.hash && pair.a->chunks == pair.b->chunks &&
+         pair.a->scored_tokens == pair.b->scored_tokens &&
+         pair.a->per_chunk.size() == pair.b->per_chunk.size();
+}
+
+// B - A of each chunk; none where a chunk has no number.
+std::vector<double> chunk_differences(const ResultPair& pair, ChunkNumber number) {
+  std::vector<double> differences;
+  for (size_t i = 0; i < pair.a->per_chunk.size(); ++i) {
+    const std::optional<double>& a = pair.a->per_chunk[i].*number;
+    const std::optional<double>& b = pair.b->per_chunk[i].*number;
+    if (!a || !b) return {};
+    differences.push_back(*b - *a);
+  }
+  return differences;
+}
+
+// Of the mean of numbers that have one weight: what the jackknife over them gives.
+double error_of_mean(const std::vector<double>& numbers) {
+  auto count = static_cast<double>(numbers.size());
+  double mean = std::accumulate(numbers.begin(), numbers.end(), 0.0) / count, squares = 0;
+  for (double number : numbers) squares += (number - mean) * (number - mean);
+  return std::sqrt(squares / (count * (count - 1)));
+}
+
+std::optional<Distance> distance_of(const ResultPair& pair, Estimate DivergenceResult::*estimate,
+                                    ChunkNumber number) {
+  constexpr size_t kFewestChunks = 8;  // as of every error over chunks
+  const Estimate& a = pair.a->*estimate;
+  const Estimate& b = pair.b->*estimate;
+  if (!a.value || !b.value) return std::nullopt;
+  double distance = std::abs(*a.value - *b.value);
+  std::vector<double> differences;
+  if (same_chunks(pair)) differences = chunk_differences(pair, number);
+  bool paired = differences.size() >= kFewestChunks;
+  if (distance == 0) return Distance{.errors = 0, .paired = paired};
+  std::optional<double> error_a = a.error(), error_b = b.error();
+  if (!paired && !(error_a && error_b)) return std::nullopt;
+  double error = paired ? error_of_mean(differences) : std::hypot(*error_a, *error_b);
+  if (error == 0) return std::nullopt;
+  return Distance{.errors = distance / error, .paired = paired};
+}
+
 }  // namespace
 
 bool ResultPair::identical() const {
@@ -85,13 +138,18 @@ bool ResultPair::identical() const {
          a->perplexity.value == b->perplexity.value && a->flips == b->flips;
 }
 
-std::optional<double> ResultPair::errors_apart() const {
-  std::optional<double> error_a = a->ln_ppl_ratio.error(), error_b = b->ln_ppl_ratio.error();
-  if (!error_a || !error_b || !a->ln_ppl_ratio.value || !b->ln_ppl_ratio.value) return std::nullopt;
-  double distance = std::abs(*a->ln_ppl_ratio.value - *b->ln_ppl_ratio.value);
-  double error = std::hypot(*error_a, *error_b);
-  if (error == 0) return distance == 0 ? std::optional(0.0) : std::nullopt;
-  return distance / error;
+std::optional<Distance> ResultPair::ratios_apart() const {
+  return distance_of(*this, &DivergenceResult::ln_ppl_ratio, &ChunkMeasures::ln_ppl_ratio);
+}
+
+std::optional<Distance> ResultPair::divergences_apart() const {
+  return distance_of(*this, &DivergenceResult::kld_mean, &ChunkMeasures::kld_mean);
+}
+
+std::optional<Distance> ResultPair::apart() const {
+  std::optional<Distance> ratios = ratios_apart(), divergences = divergences_apart();
+  if (!ratios || !divergences) return ratios ? ratios : divergences;
+  return ratios->errors >= divergences->errors ? ratios : divergences;
 }
 
 RunPairs match_runs(const RunReport& a, const RunReport& b) {

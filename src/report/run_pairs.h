@@ -15,6 +15,14 @@ struct VariantPair {
   const ReportVariant* b;
 };
 
+// How far apart two numbers are, in standard errors of their difference.
+struct Distance {
+  double errors = 0;
+  // From the differences of each chunk: both runs measured the same chunks. Else the runs are taken as independent, which on the same text
+  // makes the error too wide and the distance too small.
+  bool paired = false;
+};
+
 // One result that both have.
 struct ResultPair {
   const RunReport* report_a;
@@ -25,9 +33,13 @@ struct ResultPair {
 
   // Whether every number that is compared is the same double.
   bool identical() const;
-  // Distance of the two ln ratios in standard errors of their difference, as if the runs were independent. Nothing where an error or a value
-  // is not known.
-  std::optional<double> errors_apart() const;
+  // Distance of the two ln ratios, and of the two mean KL divergences. Paired where the contents of model and text, chunks and tokens are
+  // the same in both and eight chunks or more were kept one by one. Nothing where an error or a value is not known, and where the error is
+  // 0 and the numbers differ.
+  std::optional<Distance> ratios_apart() const;
+  std::optional<Distance> divergences_apart() const;
+  // The larger of the two.
+  std::optional<Distance> apart() const;
 };
 
 // Weights that both have changed.

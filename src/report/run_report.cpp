@@ -1,6 +1,7 @@
 #include "report/run_report.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "report/setting_words.h"
 
 namespace fakequant::report {
 namespace {
@@ -96,8 +98,17 @@ ReportVariant read_variant(const Fields& from, const RunReport& report) {
   return variant;
 }
 
+// Of an experiment without a title, the name of its folder.
+std::string title_of(const std::string& title, const std::string& folder) {
+  if (!title.empty()) return title;
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::absolute(folder, error) / "";
+  std::string name = path.lexically_normal().parent_path().filename().string();
+  return name.empty() ? "A run of fakequant" : name;
+}
+
 void read_experiment(const Fields& from, RunReport& report) {
-  report.title = from.text("title");
+  report.title = title_of(from.text("title"), report.folder);
   report.description = from.text_or_empty("description");
   report.program = from.text_or_empty("program");
   report.llama_cpp = from.text_or_empty("llama_cpp");
@@ -117,7 +128,7 @@ void read_experiment(const Fields& from, RunReport& report) {
   if (!from.has("settings")) return;
   Fields settings = from.object("settings");
   for (const auto& [name, value] : settings.json().items())
-    report.settings.push_back({name, plain_text(value)});
+    report.settings.push_back({name, setting_text(name, value)});
 }
 
 // What there is of one measurement, put where it belongs.

@@ -128,7 +128,8 @@ struct Setting {
 struct RunReport {
   std::string folder;
   size_t experiment_line = 0;
-  std::string title, description, program, llama_cpp, key;
+  std::string title;  // never "": that of an experiment without one is the name of its folder
+  std::string description, program, llama_cpp, key;
   std::vector<ReportModel> models;
   std::vector<ReportText> texts;
   std::vector<ReportStage> stages;

@@ -77,6 +77,15 @@ TEST(ReadRunReport, PutsResultsWhereTheyBelong) {
   EXPECT_EQ(report.settings[1].value, "1, 2");
 }
 
+TEST(ReadRunReport, NamesAnExperimentWithoutATitleByItsFolder) {
+  Folder folder;
+  std::string untitled = kExperiment;
+  untitled.replace(untitled.find("\"t\""), 3, "\"\"");
+  RunReport report = folder.read({untitled});
+  EXPECT_EQ(report.title, "fakequant-report-" + std::to_string(::getpid()));
+  EXPECT_EQ(read_run_report(RunFolder(report.folder + "/.")).title, report.title);
+}
+
 TEST(ReadRunReport, KeepsFailures) {
   Folder folder;
   RunReport report = folder.read(
@@ -98,6 +107,19 @@ TEST(ReadRunReport, DecisionsExplainWhatIsMissing) {
   ASSERT_EQ(report.decisions.size(), 1u);
   EXPECT_EQ(report.decisions[0].line, 4u);
   EXPECT_EQ(report.decisions[0].reasons[0].line, 3u);
+}
+
+TEST(ReadRunReport, NamesTensorsThatDoNotFit) {
+  Folder folder;
+  std::string experiment = kExperiment;
+  experiment.replace(experiment.find(R"("load")"), 6, R"("difference")");
+  RunReport report = folder.read(
+      {experiment,
+       R"({"kind": "difference", "key": "k1", "model": "m1", "variant": "v1", "result": {"tensors": [],)"
+       R"( "skipped": [{"name": "x", "format": "int4"}],)"
+       R"( "total": {"count": 1, "changed_count": 0, "new_nonfinite": 0, "nonfinite_count": 0}}})"});
+  ASSERT_TRUE(report.variants[0].difference);
+  EXPECT_EQ(report.variants[0].difference->skipped, std::vector<std::string>{"x"});
 }
 
 TEST(ReadRunReport, JoinsStartsAndEnds) {

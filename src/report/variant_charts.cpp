@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "report/chart_parts.h"
+#include "report/judgement.h"
 
 namespace fakequant::report {
 namespace {
@@ -104,12 +105,13 @@ Json zero_line() {
     "encoding": {"x": {"field": "zero", "type": "quantitative"}, "y": null, "yOffset": null, "color": {"value": "#888"}, "tooltip": null}})json");
 }
 
-// Over one text: as far as rounding noise reaches.
+// Over one text: as far as rounding noise reaches. None where the control is beyond noise itself.
 std::optional<Json> control_band(const RunReport& report, const ShownVariants& shown) {
   std::optional<Json> band;
   for_each_divergence(report, shown, [&](const ReportVariant& variant, const DivergenceResult& divergence) {
     std::optional<Span> span = span_of(divergence.ln_ppl_ratio);
-    if (band || !variant.is_control || !span || measured_texts(report).size() > 1 || report.models.size() > 1)
+    if (band || !variant.is_control || !span || !measures_noise(divergence) ||
+        measured_texts(report).size() > 1 || report.models.size() > 1)
       return;
     band = chart_spec(R"json({"name": "inkband_control", "mark": {"type": "rect", "opacity": 0.16},
       "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}, "y": null, "yOffset": null,

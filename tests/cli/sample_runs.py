@@ -110,7 +110,7 @@ class Builder:
                 "tensors_changed": changed, "tensors_identical": len(self.facts) - changed, "metadata_identical": True}
         plan = result["plan"]
         variant.update(bits=plan["achieved"], model_bits=plan["model"], file_bits=plan["file"])
-        return {"plan": plan, "tensors": result["tensors"], "total": result["total"], "file": file}
+        return {"plan": plan, "skipped": result["skipped"], "tensors": result["tensors"], "total": result["total"], "file": file}
 
     def describe(self, tensor, before, after, output):
         old, new = values_of(self.path, before), values_of(output, after)
