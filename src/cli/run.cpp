@@ -81,18 +81,22 @@ std::vector<std::string> write_reports(const RunFolder& folder, const report::Ru
   return PendingReport(report_files(folder, report, formats), folder.path(), false).publish();
 }
 
-// What a run does when it has ended: files of variants and reports, and what is told.
+// What a run does when it has ended: reports, what is told, and last the files of variants, for which the disk may have
+// no room.
 void finish(const ExperimentPlan& plan, const std::string& path, const RunOutcome& outcome,
-            const CommonOptions& common, const std::function<void(const std::string&)>& say) {
+            const CommonOptions& common) {
   bool is_over = outcome.result.end != RunEnd::interrupted;
   const ConfigOutput& output = plan.config.output;
-  if (output.files && is_over) write_variant_files(plan, path, common.progress(), say);
   RunFolder folder(path);
   report::RunReport report = report::read_run_report(folder);
   std::vector<std::string> written;
   if (is_over) written = write_reports(folder, report, output.reports);
   if (common.prints_text()) print_summary(folder, report, outcome, written);
   write_json(common, [&] { return summary_json(path, outcome, written); });
+  auto say = [&](const std::string& text) {
+    if (common.prints_text()) fmt::print("{}\n", text);
+  };
+  if (output.files && is_over) write_variant_files(plan, path, common.progress(), say);
 }
 
 int run(Options& options, const CommonOptions& common) {
@@ -113,7 +117,7 @@ int run(Options& options, const CommonOptions& common) {
     RunDisplay display(plan, common.quiet);
     outcome = carry_out(plan, request, display, say);
   }
-  finish(plan, request.folder, outcome, common, say);
+  finish(plan, request.folder, outcome, common);
   return outcome.exit_code;
 }
 
