@@ -162,6 +162,20 @@ size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+// Characters that order the text around them from right to left, or end a line: U+202A to U+202E, U+2066 to U+2069,
+// U+2028 and U+2029. In a name they can make a terminal show numbers that are not there.
+bool orders_other_text(std::string_view character) {
+  if (character.size() != 3 || !character.starts_with("\xE2")) return false;
+  auto second = static_cast<unsigned char>(character[1]);
+  auto third = static_cast<unsigned char>(character[2]);
+  return (second == 0x80 && third >= 0xA8 && third <= 0xAE) ||
+         (second == 0x81 && third >= 0xA6 && third <= 0xA9);
+}
+
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string result;
   while (!text.empty()) {
@@ -171,6 +185,10 @@ std::string printable(std::string_view text) {
     if (length == 0 || first < 0x20 || first == 0x7F || c1_control) {
       result += fmt::format("\\x{:02x}", first);
       text.remove_prefix(1);
+    } else if (orders_other_text(text.substr(0, length))) {
+      for (char byte : text.substr(0, length))
+        result += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+      text.remove_prefix(length);
     } else {
       result += text.substr(0, length);
       text.remove_prefix(length);

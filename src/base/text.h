@@ -44,7 +44,8 @@ std::string some_of(const std::vector<std::string>& names);
 // Text as one word of a shell command: in single quotes unless letters, digits and ,._/-=+:@% make it up.
 std::string shell_quoted(std::string_view text);
 
-// Text from a file made safe for a terminal: control characters and bytes that are not UTF-8 become \xNN.
+// Text from a file made safe for a terminal: control characters, those that turn the direction of text or end a line, and
+// bytes that are not UTF-8 become \xNN.
 std::string printable(std::string_view text);
 
 // The same, cut after 100 bytes or so: for quoting what a user wrote, which may be of any length.

@@ -103,6 +103,9 @@ TEST(Printable, KeepsUtf8AndEscapesTheRest) {
   EXPECT_EQ(printable("\xED\xA0\x80"), "\\xed\\xa0\\x80");  // surrogate
   EXPECT_EQ(printable("\xE4\xBD"), "\\xe4\\xbd");           // cut short
   EXPECT_EQ(printable("\xC2\x9B"), "\\xc2\\x9b");           // C1 control
+  EXPECT_EQ(printable("a\u202Eb"), "a\\xe2\\x80\\xaeb");    // from right to left from here on
+  EXPECT_EQ(printable("a\u2066b\u2029"), "a\\xe2\\x81\\xa6b\\xe2\\x80\\xa9");
+  EXPECT_EQ(printable("\u2027\u202F\u2065\u206A"), "\u2027\u202F\u2065\u206A");  // their neighbours
 }
 
 TEST(Nearest, FindsMisspeltAndContainedWords) {

@@ -91,7 +91,7 @@ TEST(ParsePrompts, RefusesWhatIsNoTomlAndWhatIsTooMuch) {
   EXPECT_EQ(prompts_error("[[prompt]]\nprompt = Hello").find("p.toml:2: "), 0U);
   EXPECT_NE(prompts_error("[[prompt]]\nprompt = \"\"\"é\"\"\"").find("single quotes"), std::string::npos);
   EXPECT_EQ(prompts_error(std::string(kMaxTomlBytes + 1, '\n')),
-            "prompts file p.toml is larger than 1.000 MiB, the most a prompts file may have");
+            "prompts file p.toml is larger than 1.000 MiB, the most that is read");
   std::string seeds = "[0";
   for (int i = 1; i < 10'001; ++i) seeds += fmt::format(",{}", i);
   EXPECT_EQ(

@@ -47,6 +47,12 @@ std::string advice(const SessionOptions& options) {
                      options.names.smaller_caches);
 }
 
+// "1.5 GiB free", or that it is not the system that has no more.
+std::string room_text(uint64_t bytes, const SessionOptions& options) {
+  bool is_limit = options.memory_bytes && *options.memory_bytes == bytes;
+  return format_bytes(bytes) + (is_limit ? " allowed" : " free");
+}
+
 // How many decoders of `each` bytes, at most `most`, where one fits and leaves `rest`: further ones take no more than three
 // quarters of it.
 size_t with_further(size_t most, uint64_t rest, uint64_t each) {
@@ -90,8 +96,8 @@ void fit_budget(const SessionPlan& plan, std::span<const MemoryNeeds> needs, con
   }
   uint64_t needed = least_bytes(plan, needs, options, budget.logits_bytes);
   if (needed > free) {
-    throw Error("{}: needs {} of memory with {}, found {} free; {}", printable(plan.sources.front().name),
-                format_bytes(needed), sizes_text(options), format_bytes(free), advice(options));
+    throw Error("{}: needs {} of memory with {}, found {}; {}", printable(plan.sources.front().name),
+                format_bytes(needed), sizes_text(options), room_text(free, options), advice(options));
   }
   budget.decoders = with_further(budget.decoders, free - needed, decoder_bytes(needs));
 }
@@ -190,9 +196,9 @@ size_t visiting_decoders(const VariantRequest& request, const VisitingNeeds& nee
                          const SessionOptions& options, std::optional<uint64_t> available) {
   if (!available) return most;
   if (needs.least() > *available) {
-    throw Error("{}: needs {} of memory beside its baseline with {}, found {} free; {}",
-                printable(request.name), format_bytes(needs.least()), sizes_text(options),
-                format_bytes(*available), advice(options));
+    throw Error("{}: needs {} of memory beside its baseline with {}, found {}; {}", printable(request.name),
+                format_bytes(needs.least()), sizes_text(options), room_text(*available, options),
+                advice(options));
   }
   return with_further(most, *available - needs.least(), needs.decoder);
 }

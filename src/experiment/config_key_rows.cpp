@@ -354,7 +354,8 @@ const ConfigKey kKeys[] = {
      .check = check_time},
     {.table = "limits",
      .name = "memory",
-     .summary = "Most memory, such as \"500M\" or \"2G\": what would take more fails.",
+     .summary = "Most memory that perplexity, divergence, texts and speed may take, such as \"500M\" or "
+                "\"2G\": what would take more fails.",
      .check = check_size},
 
     {.table = "output",

@@ -125,7 +125,7 @@ TEST(ParseRecipe, OtherAlphabetsBelongInQuotesAndComments) {
 
 TEST(ParseRecipe, LargeTextIsRefused) {
   EXPECT_EQ(recipe_error(std::string(kMaxTomlBytes + 1, '\n')),
-            "recipe r.toml is larger than 1.000 MiB, the most a recipe may have");
+            "recipe r.toml is larger than 1.000 MiB, the most that is read");
   EXPECT_EQ(recipe_error("[[rule]]\nformat = 'bf16'" + std::string(kMaxTomlBytes - 24, '\n')), "");
 }
 

@@ -147,8 +147,8 @@ std::string read_toml_file(const std::string& path, std::string_view noun) {
 
 void check_toml_size(std::string_view text, const std::string& path, std::string_view noun) {
   if (text.size() <= kMaxTomlBytes) return;
-  throw Error("{} {} is larger than {}, the most a {} may have", noun, printable(path),
-              format_bytes(kMaxTomlBytes), noun);
+  throw Error("{} {} is larger than {}, the most that is read", noun, printable(path),
+              format_bytes(kMaxTomlBytes));
 }
 
 }  // namespace fakequant

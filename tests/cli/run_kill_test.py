@@ -18,11 +18,13 @@ KILLS = int(os.environ.get("FAKEQUANT_RUN_KILLS", "50"))
 EXPERIMENT = b"""
 title = "Small"
 model = "demo"
-[settings]
-control = "none"
 [[text]]
 file = "demo"
 chunks = 2
+[[prompt]]
+prompt = "tree: a tall"
+temperature = 0
+tokens = 4
 [[stage]]
 name = "first"
 [[stage.variant]]
