@@ -5,7 +5,7 @@ run a variant, that variant alone fails."""
 import json
 
 import made_models
-from support import DATA, DONE, FAILED, SOURCE, STORIES, ProgramTest, main, run
+from support import DONE, FAILED, SOURCE, STORIES, ProgramTest, main, run
 
 EXAMPLE = SOURCE / "experiments" / "ffn_norm_bf16.toml"
 ROPE = """
