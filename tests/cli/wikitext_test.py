@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -258,7 +259,7 @@ class GetWikitext(support.ProgramTest):
         self.assert_got()
         (self.place / "wiki.test.raw").unlink()
         self.get("plain/zip", code=1, environment=alone, says="no program here unpacks it: install unzip, or name a mirror")
-        (programs / "python3").symlink_to(shutil.which("python3"))
+        (programs / "python3").symlink_to(sys.executable)
         self.get("plain/zip", environment=alone)
         self.assert_got()
         (programs / "curl").unlink()
