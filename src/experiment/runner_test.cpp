@@ -237,7 +237,10 @@ TEST(Runner, ACriterionDoesNotPassOnWhatWasNotMeasured) {
 TEST(Runner, ConditionsAskStagesThatRan) {
   Fixture f;
   f.plan = small_plan({"ln_ppl_ratio < 0.05"});
-  f.plan.config.stages.push_back({.name = "third", .conditions = {parse_condition("ln_ppl_ratio < 0.1")}});
+  ConfigStage third;
+  third.name = "third";
+  third.conditions.push_back(parse_condition("ln_ppl_ratio < 0.1"));
+  f.plan.config.stages.push_back(std::move(third));
   f.plan.config.stages[2].variants.resize(1);
   f.plan.variants.push_back(
       {"v5", "v5", "third", 0, &f.plan.config.stages[2].variants[0], std::nullopt, std::nullopt, "", ""});
